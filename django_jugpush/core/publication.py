@@ -1,0 +1,33 @@
+"""One item published to one channel: the value that travels from the publisher over the broker to the hub."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["Publication", "StaleReason"]
+
+StaleReason = Literal["gap", "storm", "size"]
+"""Why what a client has is not complete: publications were missed, too many changed at once, or one was too big."""
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A publication. ``data`` is JSON text, so nothing between the publisher and the browser parses it again."""
+
+    id: str
+    """Chosen by the publisher; the same for every channel of one ``publish()``."""
+
+    channel: str
+
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    """JSON in UTF-8, without line breaks between tokens."""
+
+    exclude: str | None = None
+    """The id of a client that must not get it: usually the one that caused it."""
+
+    stale: StaleReason | None = None
+    """Set instead of ``data``: tells clients that what they have is no longer complete."""
+
+    version: int | None = None
+    """Microseconds since 1970 just before the row was read: of two publications of a row, the higher one is right."""
