@@ -16,7 +16,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterable, Sequence
 
-from ..core.publication import Publication
+from django_jugpush.core.publication import Publication
 
 __all__ = ["Broker", "Deliver", "Feed"]
 

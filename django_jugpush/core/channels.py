@@ -1,10 +1,10 @@
-"""Channel names: what may be one, and which are reserved. Patterns and authorizers are in :mod:`..access.channels`."""
+"""Channel names: what may be one, and which are reserved. Patterns and authorizers are in :mod:`django_jugpush.access.channels`."""
 
 from __future__ import annotations
 
 import unicodedata
 
-from ..exceptions import InvalidChannel
+from django_jugpush.exceptions import InvalidChannel
 
 __all__ = ["MAX_NAME_BYTES", "RESERVED_NAMESPACES", "check_name", "is_reserved"]
 
