@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import router
 from django.db.models import Model
@@ -25,12 +26,28 @@ from django.urls.resolvers import RoutePattern
 from django_jugpush.core.channels import check_name, is_reserved
 from django_jugpush.exceptions import InvalidChannel
 
-__all__ = ["Authorizer", "Channel", "allowed", "channel", "count", "explain", "find", "overlaps", "registered"]
+__all__ = [
+    "Authorizer",
+    "Channel",
+    "Match",
+    "channel",
+    "count",
+    "explain",
+    "find",
+    "find_for_instance",
+    "is_public",
+    "overlaps",
+    "registered",
+    "rules",
+]
 
 logger = logging.getLogger("django_jugpush.access")
 
 Authorizer = Callable[..., Any]
 """Called with the user and the pattern's values, or the user and the model instance; a true answer is a yes."""
+
+Match = tuple["Channel", dict[str, Any]]
+"""A declared channel, and the values that a name has for its parameters."""
 
 _PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
 
@@ -190,17 +207,30 @@ def count() -> int:
     return len(_channels)
 
 
-def find(name: str) -> list[tuple[Channel, dict[str, Any]]]:
-    """Return every declared channel that ``name`` belongs to, with its values. Reserved names belong to none."""
+def find(name: str) -> list[Match]:
+    """Return every declared channel that ``name`` belongs to. Reserved names belong to none."""
     if is_reserved(name):
         return []
     return [(declared, values) for declared in _channels if (values := declared.match(name)) is not None]
 
 
-def allowed(user: Any, matches: list[tuple[Channel, dict[str, Any]]]) -> bool:
-    """Tell whether all the rules among ``matches`` say yes, and there is at least one."""
-    rules = [(declared, values) for declared, values in matches if declared.has_rule]
-    return bool(rules) and all(declared.allows(user, values) for declared, values in rules)
+def find_for_instance(instance: Model, name: str) -> list[Match]:
+    """Like :func:`find`, for the name of an instance that is at hand: no query, and no detour by its name."""
+    concrete = instance._meta.concrete_model
+    matches = [match for match in find(name) if match[0].model is None]
+    models = [declared for declared in _channels if declared.model and declared.model._meta.concrete_model is concrete]
+    return matches + [(declared, {"instance": instance}) for declared in models]
+
+
+def rules(matches: list[Match]) -> list[Match]:
+    """Return those that say who may listen. Where there are several, all of them must say yes."""
+    return [match for match in matches if match[0].has_rule]
+
+
+def is_public(matches: list[Match]) -> bool:
+    """Tell whether everybody may listen: there are rules, and each is ``public=True``."""
+    decisive = rules(matches)
+    return bool(decisive) and all(declared.public for declared, _ in decisive)
 
 
 def explain(name: str) -> str:
@@ -209,7 +239,7 @@ def explain(name: str) -> str:
         return f"{name!r} is in a reserved namespace: name the object, not its channel"
     if matches := find(name):
         patterns = " and ".join(repr(declared.pattern) for declared, _ in matches)
-        return f"{name!r} belongs to {patterns}, which is not public and did not say yes"
+        return f"{name!r} belongs to {patterns}, which is not public"
     for declared in _channels:
         if (values := declared._parse(name)) is not None:
             return f"{name!r} is not how {declared.pattern!r} writes it; {declared._build(values)!r} is"
@@ -269,6 +299,8 @@ def _checked_model(model: type[Model]) -> type[Model]:
         raise ImproperlyConfigured(f"channel() takes a pattern or a model, not {model!r}.")
     if model._meta.abstract or len(model._meta.pk_fields) > 1:
         raise ImproperlyConfigured(f"{model.__name__} is abstract or has a composite primary key.")
+    if _label(model) == settings.AUTH_USER_MODEL.lower():
+        raise ImproperlyConfigured("A user's channel is that user's own; no channel() can open it to others.")
     return model
 
 

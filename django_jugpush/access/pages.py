@@ -1,0 +1,159 @@
+"""
+What a page may listen to: the rules by which the template tag signs tokens.
+
+* Text that stands in the template is granted: the template is the authorization. Text from a variable may be what a
+  visitor typed, so it needs a declared channel whose rule says yes.
+* A model instance stands for its one channel, never for what ``ModelPush.channels()`` returns.
+* A user stands for the user's own channel, and must be the one who is looking.
+* Wherever a declared channel has a rule, its no wins.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db.models import Model
+from django.http import HttpRequest
+
+from django_jugpush.core.channels import check_name, is_reserved
+from django_jugpush.exceptions import InvalidChannel, SubscriptionDenied
+from django_jugpush.targets import channel_name, user_channel
+
+from . import channels
+from .channels import Channel, Match
+from .logins import LOGIN_KEY, fingerprint, login_id
+from .tokens import LIFETIME, make_subscription_token
+
+__all__ = ["LiteralName", "PageSubscription", "page_subscriptions"]
+
+logger = logging.getLogger("django_jugpush.access")
+
+
+class LiteralName(str):
+    """A channel name that stands in the template itself, so that no visitor can have chosen it."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSubscription:
+    """A channel that a page asked for: with a token, without one because it is public, or refused."""
+
+    channel: str
+    token: str | None = None
+    denied: str | None = None
+    """Why it was refused, for the developer."""
+
+
+def page_subscriptions(request: HttpRequest, arguments: Sequence[Any]) -> list[PageSubscription]:
+    """
+    Decide about what the tag was given; without arguments, about the signed-in user's own channel.
+
+    A page that gets a token is kept out of Django's caches, and varies by cookie.
+
+    Raises:
+        SubscriptionDenied: If an argument is a user, but not the one who is looking.
+        TypeError: If an argument is nothing that stands for a channel.
+    """
+    given = _flatten(arguments or filter(None, [getattr(request, "user", None)]))
+    found = [_subscription(request, to) for to in given if not _is_visitor(to)]
+    for subscription in found:
+        if subscription.denied:
+            logger.log(logging.WARNING if settings.DEBUG else logging.INFO, "Not subscribed: %s.", subscription.denied)
+    if any(subscription.token for subscription in found):
+        _keep_private(request)
+    return found
+
+
+def _flatten(arguments: Iterable[Any]) -> Iterator[Any]:
+    for argument in arguments:
+        if isinstance(argument, Iterable) and not isinstance(argument, str | bytes | Model):
+            yield from argument
+        else:
+            yield argument
+
+
+def _is_visitor(to: Any) -> bool:
+    return getattr(to, "is_anonymous", False) is True
+
+
+def _subscription(request: HttpRequest, to: Any) -> PageSubscription:
+    try:
+        name, matches, vouched = _named(request, to)
+    except InvalidChannel as error:
+        return PageSubscription(channel="", denied=str(error).rstrip("."))
+    if channels.is_public(matches):
+        return PageSubscription(channel=name)
+    decisive = channels.rules(matches)
+    if not decisive:
+        if vouched:
+            return PageSubscription(channel=name, token=_token(request, name, "page"))
+        return PageSubscription(channel=name, denied=_unvouched(name))
+    for declared, values in decisive:
+        if not declared.allows(getattr(request, "user", None), values):
+            return PageSubscription(channel=name, denied=f"the rule of {declared.pattern!r} says no to {name!r}")
+    return PageSubscription(channel=name, token=_token(request, name, "authorizer"))
+
+
+def _named(request: HttpRequest, to: Any) -> tuple[str, list[Match], bool]:
+    """Return the channel's name, what is declared about it, and whether the template's author vouches for the name."""
+    match to:
+        case Channel():
+            name = to.name()
+            return name, channels.find(name), True
+        case str():
+            name = check_name(str(to))
+            return name, channels.find(name), isinstance(to, LiteralName) and not is_reserved(name)
+        case None:
+            raise InvalidChannel("", "an argument is empty, or a variable that does not exist")
+        case Model() if isinstance(to, get_user_model()):
+            return _own_channel(request, to), [], True
+        case Model():
+            name = channel_name(to)
+            return name, channels.find_for_instance(to, name), True
+    raise TypeError(f"juggernaut_subscribe takes names, model instances and users, not {to!r}.")
+
+
+def _own_channel(request: HttpRequest, user: Any) -> str:
+    looking = getattr(request, "user", None)
+    if not isinstance(looking, get_user_model()) or looking.pk != user.pk:
+        raise SubscriptionDenied(
+            "juggernaut_subscribe was given a user who is not request.user: it would open that user's own channel. "
+            "To follow what a user does, publish to a channel of its own."
+        )
+    return user_channel(user)
+
+
+def _unvouched(name: str) -> str:
+    if is_reserved(name):
+        return channels.explain(name)
+    return f"the name {name!r} comes from a variable, and no channel() with a rule covers it ({channels.explain(name)})"
+
+
+def _token(request: HttpRequest, name: str, granted_by: str) -> str:
+    user: Any = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return make_subscription_token(name, granted_by=granted_by, now=time.time())
+    session = getattr(request, "session", None)
+    return make_subscription_token(
+        name,
+        granted_by=granted_by,
+        now=time.time(),
+        user=str(user.pk),
+        login=login_id(request, user),
+        fingerprint=fingerprint(user),
+        lifetime=LIFETIME if session is None else session.get_expiry_age(),
+    )
+
+
+def _keep_private(request: HttpRequest) -> None:
+    # django.middleware.cache asks for this attribute, in cache_page too.
+    request._cache_update_cache = False  # type: ignore[attr-defined]
+    if (session := getattr(request, "session", None)) is not None:
+        session.get(LOGIN_KEY)  # reading it, and not only its key, is what gives the response Vary: Cookie

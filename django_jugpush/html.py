@@ -1,0 +1,96 @@
+"""The markup of the template tag, as plain functions; :mod:`.templatetags.juggernaut` and :mod:`.jinja` are thin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from .access.pages import PageSubscription, page_subscriptions
+from .conf import get_config
+
+__all__ = ["client_script", "subscribe", "subscription_element"]
+
+_INCLUDED = "_jugpush_client_included"
+
+
+def subscribe(
+    request: HttpRequest,
+    arguments: Iterable[Any],
+    *,
+    refresh: str | None = None,
+    src: str | None = None,
+    fill: str | None = None,
+) -> SafeString:
+    """
+    Return the client's script, once a request, and an element for each channel that the page may listen to.
+
+    Under ``DEBUG`` there is an element for each refused channel too, which says why; the client prints it.
+    """
+    # Django REST framework wraps the request, and keeps to itself what is set on the wrapper.
+    request = getattr(request, "_request", request)
+    found = page_subscriptions(request, list(arguments))
+    shown = [subscription for subscription in found if settings.DEBUG or not subscription.denied]
+    elements = [subscription_element(subscription, refresh=refresh, src=src, fill=fill) for subscription in shown]
+    return mark_safe("\n".join(filter(None, [client_script(request), *elements])))
+
+
+def client_script(request: HttpRequest) -> SafeString:
+    """Return the element that loads the client; nothing if this request's page has it already."""
+    if getattr(request, _INCLUDED, False):
+        return SafeString()
+    setattr(request, _INCLUDED, True)
+    attributes = {
+        "src": static("django_jugpush/juggernaut.js"),
+        "data-url": get_config().PUBLIC_URL,
+        "data-live": static("django_jugpush/live.js"),
+        "data-debug": settings.DEBUG,
+        "nonce": _nonce(request),
+        "defer": True,
+    }
+    return format_html("<script{}></script>", _attributes(attributes))
+
+
+def subscription_element(
+    subscription: PageSubscription,
+    *,
+    refresh: str | None = None,
+    src: str | None = None,
+    fill: str | None = None,
+) -> SafeString:
+    """Return the custom element that subscribes while it is in the page."""
+    attributes = {
+        "channel": subscription.channel,
+        "token": subscription.token,
+        "refresh": refresh,
+        "src": src,
+        "fill": fill,
+        "denied": subscription.denied,
+    }
+    return format_html("<juggernaut-subscribe{}></juggernaut-subscribe>", _attributes(attributes))
+
+
+def _attributes(attributes: Mapping[str, object]) -> SafeString:
+    """Join those that have a value; True stands for an attribute without one."""
+    return format_html_join(
+        "",
+        " {}{}",
+        (
+            (name, "" if value is True else format_html('="{}"', str(value)))
+            for name, value in attributes.items()
+            if value
+        ),
+    )
+
+
+def _nonce(request: HttpRequest) -> str | None:
+    # django-csp's attribute, and that of Django's own middleware. Both are lazy and false until their text is taken.
+    for name in ("csp_nonce", "_csp_nonce"):
+        if (nonce := getattr(request, name, None)) is not None:
+            return str(nonce)
+    return None
