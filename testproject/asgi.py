@@ -1,0 +1,13 @@
+"""The pastebin as an ASGI application, the push server included."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+from django_jugpush.asgi import push_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "testproject.settings")
+
+application = push_application(get_asgi_application())
