@@ -1,0 +1,256 @@
+"""
+The ``redis`` broker: any number of publishing processes and push servers, joined by one Redis.
+
+A channel of the project is one Redis pub/sub channel, ``<namespace>:<database>:c:<name>``: pub/sub knows no database
+numbers, so the number stands in the name. A push server subscribes only to the channels that it has listeners for.
+
+redis-py's own retries are off on both sides. In Django they would hold a request for seconds, and run a publish twice
+that had only been slow. On the server they reconnect in silence, so that nobody would know that something was missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import redis
+import redis.asyncio
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from django_jugpush.core.publication import Publication
+from django_jugpush.exceptions import BrokerError, BrokerUnavailable
+
+from .base import Broker, Deliver, Feed
+
+__all__ = ["SCHEMES", "RedisBroker", "RedisFeed", "RedisNames"]
+
+logger = logging.getLogger(__name__)
+
+SCHEMES = ("redis", "rediss", "unix")
+"""URL schemes that this broker serves, with redis-py's meaning."""
+
+CONNECT_TIMEOUT = 0.2
+"""Seconds that a publish waits for a connection."""
+
+ANSWER_TIMEOUT = 0.8
+"""Seconds that a publish waits for an answer."""
+
+FIRST_PAUSE = 0.05
+"""Seconds that the first attempt to hear Redis again waits at most; doubled with each."""
+
+LONGEST_PAUSE = 2.0
+"""Seconds between attempts at most."""
+
+BATCH = 500
+"""Channels in one SUBSCRIBE."""
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Publication)
+
+
+class RedisNames:
+    """Turns channels into names in Redis that no other project, site or database can share."""
+
+    def __init__(self, url: str, namespace: str) -> None:
+        database = redis.connection.parse_url(url).get("db", 0)
+        self.prefix = f"{namespace}:{database}:"
+        self.control = f"{self.prefix}control"
+
+    def channel(self, name: str) -> str:
+        """Return the pub/sub channel of the channel ``name``."""
+        # Braces would choose a cluster's hash slot, and the glob characters mean something to ACLs and PSUBSCRIBE.
+        return f"{self.prefix}c:{quote(name, safe=':/@.,;=+$!~&() ')}"
+
+
+class RedisBroker(Broker):
+    """Publishes through a Redis, one round trip a batch. Shared by threads; survives a fork."""
+
+    def __init__(self, url: str, *, namespace: str) -> None:
+        self.names = RedisNames(url, namespace)
+        self._redis = redis.Redis.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=ANSWER_TIMEOUT,
+        )
+
+    def publish(self, publications: Sequence[Publication]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for publication in publications:
+            pipeline.publish(self.names.channel(publication.channel), _encoder.encode(publication))
+        try:
+            # Not raise_on_error: redis-py would put the command, so the data, into the message and that into a log.
+            answers = pipeline.execute(raise_on_error=False)
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error
+        except redis.RedisError as error:
+            raise BrokerError(f"Redis refused the publications: {error}") from error
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise BrokerError(f"Redis refused a publication: {answer}")
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+@dataclass(slots=True)
+class _Channel:
+    """A channel that has, or lately had, listeners here."""
+
+    name: str
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    missed: bool = False
+
+
+class RedisFeed(Feed):
+    """
+    Hears the channels that this push server has listeners for.
+
+    One task owns the connection and makes it anew whenever it breaks or falls silent. What was published meanwhile is
+    lost to this server, so every channel that was heard before is told that it is stale.
+    """
+
+    def __init__(self, url: str, *, namespace: str, linger: float = 5.0, ping_interval: float = 10.0) -> None:
+        self.names = RedisNames(url, namespace)
+        self.is_connected = False
+        self._url = url
+        self._linger = linger
+        self._ping_interval = ping_interval
+        self._deliver: Deliver = lambda publications: None
+        self._task: asyncio.Task[None] | None = None
+        # By their names in Redis. This, not what redis-py remembers, is the truth that a new connection follows.
+        self._channels: dict[str, _Channel] = {}
+        self._asking: list[str] = []
+        self._leaving: dict[str, float] = {}  # name → when; in that order, as all linger equally long
+        self._changed = asyncio.Event()
+
+    async def start(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._task = asyncio.create_task(self._keep_connected(), name="jugpush-redis-feed")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    def listen(self, channels: Iterable[str]) -> None:
+        for channel in channels:
+            name = self.names.channel(channel)
+            if name in self._channels:
+                self._leaving.pop(name, None)
+            else:
+                self._channels[name] = _Channel(channel)
+                self._asking.append(name)
+        self._changed.set()
+
+    def forget(self, channels: Iterable[str]) -> None:
+        leave_at = asyncio.get_running_loop().time() + self._linger
+        for name in map(self.names.channel, channels):
+            if name in self._channels:
+                self._leaving[name] = leave_at
+        self._changed.set()
+
+    async def ready(self, channel: str) -> None:
+        if known := self._channels.get(self.names.channel(channel)):
+            await known.heard.wait()
+
+    async def _keep_connected(self) -> None:
+        failures = 0
+        while True:
+            client = redis.asyncio.Redis.from_url(
+                self._url, retry=AsyncRetry(NoBackoff(), 0), socket_connect_timeout=2.0, socket_timeout=5.0
+            )
+            try:
+                async with client, client.pubsub() as pubsub:
+                    await pubsub.subscribe(self.names.control)
+                    if failures:
+                        logger.warning("Redis can be heard again, after %d attempts.", failures)
+                    failures = 0
+                    await self._follow(pubsub)
+            except (redis.RedisError, OSError) as error:
+                if not failures:
+                    logger.error("Redis cannot be heard; trying again until it can: %s", error)
+                failures += 1
+            finally:
+                self._connection_lost()
+            # Full jitter, so that the servers of a farm do not come back in step.
+            await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**failures)))
+
+    async def _follow(self, pubsub: PubSub) -> None:
+        """Hear and subscribe until the connection breaks."""
+        self.is_connected = True
+        self._asking = list(self._channels)
+        hearing = asyncio.create_task(self._hear(pubsub))
+        subscribing = asyncio.create_task(self._subscribe(pubsub))
+        try:
+            done, _ = await asyncio.wait([hearing, subscribing], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            hearing.cancel()
+            subscribing.cancel()
+            await asyncio.gather(hearing, subscribing, return_exceptions=True)
+
+    def _connection_lost(self) -> None:
+        self.is_connected = False
+        for channel in self._channels.values():
+            if channel.heard.is_set():
+                channel.heard.clear()
+                channel.missed = True
+
+    async def _hear(self, pubsub: PubSub) -> None:
+        """Hand over what arrives; raise when the connection breaks, or stays silent in spite of a ping."""
+        pinged = False
+        while True:
+            message: dict[str, Any] | None = await pubsub.get_message(timeout=self._ping_interval)
+            if message is not None:
+                pinged = False
+                self._receive(message)
+            elif pinged:
+                raise redis.TimeoutError("Redis does not answer a ping.")
+            else:
+                pinged = True
+                await pubsub.ping()
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if message["type"] == "message":
+            try:
+                publication = _decoder.decode(message["data"])
+            except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+                logger.warning("Redis brought something that is no publication: %s", error)
+            else:
+                self._deliver([publication])
+        elif message["type"] == "subscribe" and (channel := self._channels.get(message["channel"].decode())):
+            channel.heard.set()
+            if channel.missed:
+                channel.missed = False
+                self._deliver([Publication(id="", channel=channel.name, stale="gap")])
+
+    async def _subscribe(self, pubsub: PubSub) -> None:
+        """Subscribe to what has listeners, in batches; leave what has had none for a while."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._changed.clear()
+            asking, self._asking = self._asking, []
+            for start in range(0, len(asking), BATCH):
+                await pubsub.subscribe(*asking[start : start + BATCH])
+            due = list(itertools.takewhile(lambda name: self._leaving[name] <= loop.time(), self._leaving))
+            for name in due:
+                del self._channels[name], self._leaving[name]
+            if due:
+                await pubsub.unsubscribe(*due)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(next(iter(self._leaving.values()), None)):
+                    await self._changed.wait()

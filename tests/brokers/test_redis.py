@@ -1,0 +1,260 @@
+"""The redis broker against a real redis-server: what is particular to it. What all brokers share: contracts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+import redis
+
+from django_jugpush.brokers.redis import RedisBroker, RedisFeed, RedisNames
+from django_jugpush.core.publication import Publication
+from django_jugpush.exceptions import BrokerError, BrokerUnavailable
+from tests.redis_server import RedisServer, running_redis
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A redis-server that the test may kill."""
+    with running_redis(tmp_path) as server:
+        yield server
+
+
+class Ear:
+    """A feed with what it heard."""
+
+    def __init__(self, url: str, namespace: str = "tests", **options: float) -> None:
+        self.feed = RedisFeed(url, namespace=namespace, **options)
+        self.heard: asyncio.Queue[Publication] = asyncio.Queue()
+
+    def deliver(self, publications: Sequence[Publication]) -> None:
+        for publication in publications:
+            self.heard.put_nowait(publication)
+
+    async def listen(self, *channels: str) -> None:
+        self.feed.listen(channels)
+        async with asyncio.timeout(5):
+            for channel in channels:
+                await self.feed.ready(channel)
+
+    async def next(self) -> Publication:
+        async with asyncio.timeout(5):
+            return await self.heard.get()
+
+    async def nothing_before(self, broker: RedisBroker, channel: str) -> None:
+        """Assert that the next thing heard is what is published now, so that nothing came before it."""
+        broker.publish([publication(channel, b'"marker"')])
+        assert bytes((await self.next()).data) == b'"marker"'
+
+
+@contextlib.asynccontextmanager
+async def ear(url: str, namespace: str = "tests", **options: float) -> AsyncIterator[Ear]:
+    one = Ear(url, namespace, **options)
+    await one.feed.start(one.deliver)
+    try:
+        yield one
+    finally:
+        await one.feed.stop()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the conditions are redis-server's, which sets no event
+            await asyncio.sleep(0.01)
+
+
+def publication(channel: str, data: bytes = b"1") -> Publication:
+    return Publication(id="id", channel=channel, data=msgspec.Raw(data))
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(scenario())  # type: ignore[arg-type]
+
+
+def test_batch_takes_one_round_trip(redis_server):
+    """A transaction's publications reach Redis in one write, whatever their number."""
+    broker = RedisBroker(redis_server.url, namespace="tests")
+    broker.publish([publication("warm-up")])
+    client = redis_server.client()
+    client.ping()
+    before = client.info("stats")["total_reads_processed"]
+    broker.publish([publication(f"c{number}") for number in range(50)])
+    assert client.info("stats")["total_reads_processed"] - before == 2  # the batch, and the question itself
+
+
+def test_names_hold_database_namespace_and_no_special_characters():
+    """Neither another database, nor another project, nor a cluster's hash tags can mix channels up."""
+    assert RedisNames("redis://h:1/3", "shop").channel("order:7") == "shop:3:c:order:7"
+    assert RedisNames("redis://h:1", "shop").channel("a{b}*?[x]%ü") == "shop:0:c:a%7Bb%7D%2A%3F%5Bx%5D%25%C3%BC"
+    assert RedisNames("unix:///run/redis.sock?db=2", "shop").channel("x") == "shop:2:c:x"
+
+
+def test_namespaces_and_databases_hear_nothing_of_each_other(redis_server):
+    async def scenario():
+        other_database = redis_server.url.replace("/0", "/5")
+        async with (
+            ear(redis_server.url, "a") as one,
+            ear(redis_server.url, "b") as two,
+            ear(other_database, "a") as three,
+        ):
+            for each in (one, two, three):
+                await each.listen("user:42")
+            brokers = [
+                RedisBroker(redis_server.url, namespace="a"),
+                RedisBroker(redis_server.url, namespace="b"),
+                RedisBroker(other_database, namespace="a"),
+            ]
+            for number, broker in enumerate(brokers):
+                broker.publish([publication("user:42", b"%d" % number)])
+            assert [bytes((await each.next()).data) for each in (one, two, three)] == [b"0", b"1", b"2"]
+            for each, broker in zip((one, two, three), brokers, strict=True):
+                await each.nothing_before(broker, "user:42")
+
+    run(scenario)
+
+
+def test_servers_subscribe_only_to_channels_with_listeners(own_redis):
+    """A channel is left a while after its last listener, and not at all if one comes back in time."""
+
+    async def scenario():
+        async with ear(own_redis.url, linger=0.2) as one:
+            await one.listen("left", "kept", "back")
+            client = own_redis.client()
+            assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:left", "tests:0:c:kept", "tests:0:c:back"}
+            one.feed.forget(["left", "back"])
+            one.feed.listen(["back"])
+            await until(lambda: "tests:0:c:left" not in client.pubsub_channels())
+            assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:kept", "tests:0:c:back"}
+            await one.listen("left")
+            await one.nothing_before(RedisBroker(own_redis.url, namespace="tests"), "left")
+
+    run(scenario)
+
+
+def test_ten_thousand_channels_are_subscribed_in_batches(own_redis):
+    async def scenario():
+        async with ear(own_redis.url) as one:
+            await one.listen(*(f"c{number}" for number in range(10_000)))
+            calls = own_redis.client().info("commandstats")["cmdstat_subscribe"]["calls"]
+            assert calls <= 21
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("blow", ["kill connections", "restart", "freeze"])
+def test_broken_connection_is_made_anew_and_listeners_are_told(own_redis, blow, caplog):
+    """After CLIENT KILL, a restart and a silent link: everything is heard again, and said once to be stale."""
+    caplog.set_level(logging.INFO, "django_jugpush")
+
+    async def scenario():
+        async with ear(own_redis.url, ping_interval=0.2) as one:
+            await one.listen("news", "other")
+            if blow == "kill connections":
+                own_redis.client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            elif blow == "restart":
+                own_redis.kill()
+                await until(lambda: not one.feed.is_connected)
+                own_redis.start()
+            else:
+                own_redis.freeze()
+                await until(lambda: not one.feed.is_connected)
+                own_redis.thaw()
+            told = {(await one.next()).channel, (await one.next()).channel}
+            assert told == {"news", "other"}
+            broker = RedisBroker(own_redis.url, namespace="tests")
+            await one.nothing_before(broker, "news")
+            await one.nothing_before(broker, "other")
+
+    run(scenario)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_server_that_starts_before_redis_hears_it_later(own_redis):
+    async def scenario():
+        own_redis.kill()
+        async with ear(own_redis.url) as one:
+            one.feed.listen(["news"])
+            waiting = asyncio.create_task(one.feed.ready("news"))
+            await asyncio.sleep(0)
+            own_redis.start()
+            await asyncio.wait_for(waiting, 5)
+            await one.nothing_before(RedisBroker(own_redis.url, namespace="tests"), "news")
+
+    run(scenario)
+
+
+def test_strange_message_is_ignored(redis_server):
+    """Something else that publishes into the project's names does no harm."""
+
+    async def scenario():
+        async with ear(redis_server.url) as one:
+            await one.listen("news")
+            for message in (b"", b"{", b"[]", b'{"id":1}', b"\xff", b"[" * 100_000):
+                redis_server.client().publish("tests:0:c:news", message)
+            await one.nothing_before(RedisBroker(redis_server.url, namespace="tests"), "news")
+
+    run(scenario)
+
+
+def test_absent_redis_is_told_at_once():
+    broker = RedisBroker("redis://127.0.0.1:1/0", namespace="tests")
+    started = time.monotonic()
+    with pytest.raises(BrokerUnavailable):
+        broker.publish([publication("news")])
+    assert time.monotonic() - started < 1
+
+
+def test_silent_redis_holds_a_publish_for_a_second_at_most(own_redis):
+    broker = RedisBroker(own_redis.url, namespace="tests")
+    broker.publish([publication("news")])
+    own_redis.freeze()
+    started = time.monotonic()
+    with pytest.raises(BrokerUnavailable):
+        broker.publish([publication("news")])
+    assert time.monotonic() - started < 1.5
+    own_redis.thaw()
+
+
+def test_publish_right_after_a_restart_arrives(own_redis):
+    """A pooled connection that died with the old Redis costs no publication."""
+    broker = RedisBroker(own_redis.url, namespace="tests")
+    broker.publish([publication("news")])
+    own_redis.kill()
+    own_redis.start()
+    broker.publish([publication("news")])
+
+
+def test_refused_publish_is_a_broker_error(own_redis):
+    """A user without the right to publish is told so, and is not taken for an absent Redis."""
+    own_redis.client().execute_command(
+        "ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+ping", "+hello", "+client"
+    )
+    broker = RedisBroker(own_redis.url.replace("redis://", "redis://reader:secret@"), namespace="tests")
+    with pytest.raises(BrokerError, match="no permissions") as caught:
+        broker.publish([publication("news", b'"private"')])
+    assert not isinstance(caught.value, BrokerUnavailable)
+    assert "private" not in str(caught.value)
+
+
+def test_acl_user_of_the_recipe_may_publish_and_nothing_else(own_redis):
+    own_redis.client().execute_command(
+        *("ACL", "SETUSER", "django", "on", ">secret", "resetkeys", "resetchannels", "&tests:*", "-@all"),
+        *("+ping", "+hello", "+client|setname", "+publish"),
+    )
+    RedisBroker(own_redis.url.replace("redis://", "redis://django:secret@"), namespace="tests").publish(
+        [publication("news")]
+    )
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        redis.Redis(port=own_redis.port, username="django", password="secret").keys()
