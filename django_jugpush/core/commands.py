@@ -1,0 +1,139 @@
+"""
+The words of the wire: what a client may say, and what it is told.
+
+Each word is one JSON object; ``docs/reference/protocol.rst`` is the specification. A publication is the one object
+without a ``type``, as it was in 2011.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from .publication import StaleReason
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "Command",
+    "Connected",
+    "Delivery",
+    "Disconnect",
+    "Error",
+    "Ping",
+    "Pong",
+    "Reply",
+    "Stale",
+    "Subscribe",
+    "Subscribed",
+    "Unsubscribe",
+    "Unsubscribed",
+]
+
+PROTOCOL_VERSION = 1
+"""What a client states as ``protocol`` when it connects."""
+
+CommandId = Annotated[int, msgspec.Meta(gt=0, lt=2**53)]
+"""Chosen by the client and echoed in the answer; every JavaScript number of this range is exact."""
+
+
+class _Word(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
+    """Base of everything that has a ``type``. Holds text and numbers only, so the garbage collector may skip it."""
+
+
+# Said by the client
+
+
+class Subscribe(_Word, frozen=True, tag="subscribe"):
+    """Ask for what is published to a channel."""
+
+    channel: str
+    id: CommandId | None = None
+    token: str | None = None
+    since: str | None = None
+    """The last position that the client knows; present (perhaps empty) if it was subscribed before."""
+
+
+class Unsubscribe(_Word, frozen=True, tag="unsubscribe"):
+    """Ask for no more of a channel."""
+
+    channel: str
+    id: CommandId | None = None
+
+
+# Said by both
+
+
+class Ping(_Word, frozen=True, tag="ping"):
+    """Ask for a sign of life."""
+
+
+class Pong(_Word, frozen=True, tag="pong"):
+    """Give one."""
+
+
+# Said by the server
+
+
+class Connected(_Word, frozen=True, tag="connected"):
+    """The first word of every connection that is not refused."""
+
+    protocol: int
+    client: str
+    ping: int
+    """Milliseconds between heartbeats."""
+
+
+class Subscribed(_Word, frozen=True, tag="subscribed"):
+    """The answer to :class:`Subscribe`; ``recovered`` and ``spread`` only to one with ``since``."""
+
+    channel: str
+    id: int | None = None
+    recovered: bool | None = None
+    spread: int | None = None
+
+
+class Unsubscribed(_Word, frozen=True, tag="unsubscribed"):
+    """The answer to :class:`Unsubscribe`."""
+
+    channel: str
+    id: int | None = None
+
+
+class Stale(_Word, frozen=True, tag="stale"):
+    """What the client has of a channel is not complete."""
+
+    channel: str
+    reason: StaleReason
+    spread: int
+    """Milliseconds; a client waits a random part of it before it fetches anything."""
+
+
+class Error(_Word, frozen=True, tag="error"):
+    """A command was refused."""
+
+    code: int
+    message: str
+    temporary: bool
+    id: int | None = None
+
+
+class Disconnect(_Word, frozen=True, tag="disconnect"):
+    """The last word of the server."""
+
+    code: int
+    message: str
+    reconnect: bool
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A publication, as a client gets it."""
+
+    channel: str
+    data: msgspec.Raw
+    version: int | None = None
+    spread: int | None = None
+
+
+Command = Subscribe | Unsubscribe | Ping | Pong
+Reply = Connected | Subscribed | Unsubscribed | Stale | Error | Disconnect | Ping | Pong | Delivery

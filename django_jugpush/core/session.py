@@ -1,0 +1,334 @@
+"""
+One client's state on the server, without any I/O.
+
+Tell a session what arrived, then collect what follows::
+
+    session.receive_data(text, now=clock())
+    for event in session.events_received(): ...     # SubscribeRequested(channel="news", ...)
+    for reply in session.data_to_send(): ...        # encode it; the transport decides how it leaves
+
+A session never raises for a mistake of its peer: it answers with a code, and ends after too many.
+
+A subscription is *pending* from :class:`SubscribeRequested` until the owner of the session calls
+:meth:`~Session.accept` or :meth:`~Session.refuse`, at once or much later.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from django_jugpush.exceptions import InvalidChannel
+
+from .channels import check_name
+from .codec import BadCommand, decode_command
+from .codes import DisconnectCode, ErrorCode
+from .commands import (
+    PROTOCOL_VERSION,
+    Command,
+    Connected,
+    Disconnect,
+    Error,
+    Ping,
+    Pong,
+    Reply,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+)
+from .grants import Grant
+
+__all__ = [
+    "MAX_BAD_COMMANDS",
+    "Event",
+    "Session",
+    "SessionEnded",
+    "SessionState",
+    "SubscribeRequested",
+    "SubscriptionEnded",
+    "SubscriptionStarted",
+    "is_client_id",
+]
+
+MAX_BAD_COMMANDS = 20
+"""So many commands in a row that cannot be understood end a session."""
+
+_CLIENT_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
+
+
+class SessionState(enum.Enum):
+    """Where a session is in its one-way life."""
+
+    CONNECTING = enum.auto()
+    CONNECTED = enum.auto()
+    DISCONNECTED = enum.auto()
+
+
+_TRANSITIONS = {
+    SessionState.CONNECTING: {SessionState.CONNECTED, SessionState.DISCONNECTED},
+    SessionState.CONNECTED: {SessionState.DISCONNECTED},
+    SessionState.DISCONNECTED: set(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeRequested:
+    """The client asks for a channel. Answer with ``accept`` or ``refuse``, and give ``request`` back."""
+
+    request: int
+    channel: str
+    token: str | None
+    is_resumed: bool
+    """Whether the client says that it was subscribed before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionStarted:
+    """The client gets what is published to ``channel`` from here on."""
+
+    channel: str
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionEnded:
+    """The client gets no more of ``channel``."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded:
+    """Nothing follows. Subscriptions that were running have ended without events of their own."""
+
+    code: DisconnectCode | None
+    """None if the client went by itself."""
+
+
+Event = SubscribeRequested | SubscriptionStarted | SubscriptionEnded | SessionEnded
+
+
+class Session:
+    """The server's side of the protocol for one client."""
+
+    __slots__ = (
+        "_bad_commands",
+        "_events",
+        "_explain",
+        "_heard_at",
+        "_identity",
+        "_max_subscriptions",
+        "_pending",
+        "_ping_due",
+        "_ping_interval",
+        "_replies",
+        "_requests",
+        "client",
+        "code",
+        "grants",
+        "state",
+    )
+
+    def __init__(
+        self,
+        *,
+        client: str,
+        max_subscriptions: int = 100,
+        ping_interval: float = 25.0,
+        explain: bool = False,
+    ) -> None:
+        self.client = client
+        self.state = SessionState.CONNECTING
+        self.code: DisconnectCode | None = None
+        self.grants: dict[str, Grant] = {}
+        self._max_subscriptions = max_subscriptions
+        self._ping_interval = ping_interval
+        self._explain = explain
+        self._pending: dict[int, Subscribe] = {}
+        self._requests = 0
+        self._identity: tuple[str | None, str | None] | None = None
+        self._bad_commands = 0
+        self._heard_at = 0.0
+        self._ping_due = 0.0
+        self._events: list[Event] = []
+        self._replies: list[Reply] = []
+
+    # What happens to a session
+
+    def connect(self, protocol: str, *, now: float) -> None:
+        """Greet the client, or send it away if it does not speak version :data:`PROTOCOL_VERSION`."""
+        if protocol != str(PROTOCOL_VERSION):
+            self.disconnect(DisconnectCode.UNKNOWN_PROTOCOL)
+            return
+        self._move_to(SessionState.CONNECTED)
+        self._heard_at = now
+        self._ping_due = now + self._ping_interval
+        self._replies.append(
+            Connected(protocol=PROTOCOL_VERSION, client=self.client, ping=round(self._ping_interval * 1000))
+        )
+
+    def receive_data(self, data: bytes | str, *, now: float) -> None:
+        """Take what the client sent, whatever it is."""
+        if self.state is not SessionState.CONNECTED:
+            return
+        self._heard_at = now
+        command = decode_command(data)
+        if isinstance(command, BadCommand):
+            self._receive_bad_command(command)
+        else:
+            self._bad_commands = 0
+            self._receive_command(command)
+
+    def tick(self, now: float) -> bool:
+        """Let time pass. Return whether anything follows from it."""
+        if self.state is not SessionState.CONNECTED:
+            return False
+        if now - self._heard_at >= 2 * self._ping_interval:
+            self.disconnect(DisconnectCode.NO_PONG)
+        elif now >= self._ping_due:
+            self._ping_due = now + self._ping_interval
+            self._replies.append(Ping())
+        else:
+            return False
+        return True
+
+    def accept(self, request: int, grant: Grant, *, spread: int = 0) -> None:
+        """
+        Grant a pending subscription.
+
+        The first grant that belongs to a login fixes whose session this is; grants of others are refused from then on.
+        A request that was withdrawn meanwhile is ignored.
+        """
+        if request not in self._pending:
+            return
+        if not self._is_of_same_identity(grant):
+            self.refuse(request, ErrorCode.IDENTITY_MISMATCH)
+            return
+        command = self._pending.pop(request)
+        self.grants[command.channel] = grant
+        is_resumed = command.since is not None
+        self._replies.append(
+            Subscribed(
+                channel=command.channel,
+                id=command.id,
+                recovered=False if is_resumed else None,
+                spread=spread if is_resumed else None,
+            )
+        )
+        self._events.append(SubscriptionStarted(channel=command.channel, grant=grant))
+
+    def refuse(self, request: int, code: ErrorCode, detail: str = "") -> None:
+        """Refuse a pending subscription. ``detail`` reaches the client only if the session explains."""
+        if command := self._pending.pop(request, None):
+            self._reply_error(code, command.id, detail)
+
+    def disconnect(self, code: DisconnectCode) -> None:
+        """End the session and tell the client why."""
+        if self.state is SessionState.DISCONNECTED:
+            return
+        self._replies.append(Disconnect(code=code, message=code.message, reconnect=code.reconnect))
+        self._end(code)
+
+    def connection_lost(self) -> None:
+        """End the session: there is nobody to tell."""
+        if self.state is not SessionState.DISCONNECTED:
+            self._replies.clear()
+            self._end(None)
+
+    # What follows from it
+
+    def events_received(self) -> list[Event]:
+        """Return the events since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def data_to_send(self) -> list[Reply]:
+        """Return the replies since the last call, in order."""
+        replies, self._replies = self._replies, []
+        return replies
+
+    # Commands
+
+    def _receive_command(self, command: Command) -> None:
+        match command:
+            case Subscribe():
+                self._receive_subscribe(command)
+            case Unsubscribe():
+                self._receive_unsubscribe(command)
+            case Ping():
+                self._replies.append(Pong())
+            case Pong():
+                pass
+
+    def _receive_subscribe(self, command: Subscribe) -> None:
+        try:
+            channel = check_name(command.channel)
+        except InvalidChannel as error:
+            self._reply_error(ErrorCode.INVALID_CHANNEL, command.id, str(error))
+            return
+        if channel in self.grants or any(pending.channel == channel for pending in self._pending.values()):
+            self._reply_error(ErrorCode.ALREADY_SUBSCRIBED, command.id)
+        elif len(self.grants) + len(self._pending) >= self._max_subscriptions:
+            self._reply_error(ErrorCode.LIMIT_EXCEEDED, command.id)
+        else:
+            self._requests += 1
+            self._pending[self._requests] = command
+            self._events.append(
+                SubscribeRequested(
+                    request=self._requests,
+                    channel=channel,
+                    token=command.token,
+                    is_resumed=command.since is not None,
+                )
+            )
+
+    def _receive_unsubscribe(self, command: Unsubscribe) -> None:
+        if self.grants.pop(command.channel, None):
+            self._events.append(SubscriptionEnded(channel=command.channel))
+        else:
+            self._withdraw(command.channel)
+        self._replies.append(Unsubscribed(channel=command.channel, id=command.id))
+
+    def _withdraw(self, channel: str) -> None:
+        for request, pending in self._pending.items():
+            if pending.channel == channel:
+                del self._pending[request]
+                return
+
+    def _receive_bad_command(self, command: BadCommand) -> None:
+        self._reply_error(command.code, command.id, command.detail)
+        self._bad_commands += 1
+        if self._bad_commands >= MAX_BAD_COMMANDS:
+            self.disconnect(DisconnectCode.TOO_MANY_ERRORS)
+
+    # Helpers
+
+    def _reply_error(self, code: ErrorCode, id: int | None, detail: str = "") -> None:
+        message = detail if detail and self._explain else code.message
+        self._replies.append(Error(id=id, code=code, message=message, temporary=code.temporary))
+
+    def _is_of_same_identity(self, grant: Grant) -> bool:
+        identity = (grant.user, grant.login)
+        if identity == (None, None):
+            return True
+        if self._identity is None:
+            self._identity = identity
+        return self._identity == identity
+
+    def _end(self, code: DisconnectCode | None) -> None:
+        self._move_to(SessionState.DISCONNECTED)
+        self.code = code
+        self.grants.clear()
+        self._pending.clear()
+        self._events.append(SessionEnded(code=code))
+
+    def _move_to(self, state: SessionState) -> None:
+        assert state in _TRANSITIONS[self.state], (self.state, state)
+        self.state = state
+
+
+def is_client_id(text: str) -> bool:
+    """Tell whether ``text`` may be the id of a client: 16 to 64 letters, digits, ``_`` or ``-``."""
+    return _CLIENT_ID.fullmatch(text) is not None

@@ -1,0 +1,295 @@
+"""
+The push server: sessions, hub and feed wired together, behind an ASGI application.
+
+It knows nothing of Django. Who may listen, which origins may connect and how publications come in are callables that
+it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from django_jugpush.brokers.base import Feed
+from django_jugpush.core.codec import encode
+from django_jugpush.core.codes import DisconnectCode, ErrorCode
+from django_jugpush.core.hub import Connection, Hub
+from django_jugpush.core.publication import Publication
+from django_jugpush.core.session import (
+    Event,
+    Session,
+    SessionEnded,
+    SubscribeRequested,
+    SubscriptionEnded,
+    SubscriptionStarted,
+    is_client_id,
+)
+from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, SubscriptionDenied, TokenExpired
+
+from .asgi import dispatch
+from .refusals import RefusalLog
+from .types import ASGIApplication, Authorize, OriginAllowed, Receive, Scope, Send
+
+__all__ = ["PushServer", "ServerConfig", "uvicorn_options"]
+
+logger = logging.getLogger(__name__)
+
+TICKS_PER_PING = 25
+"""How often heartbeats are looked after; so many parts of the interval one may be late."""
+
+SESSIONS_PER_TURN = 500
+"""How many sessions are looked after in one turn of the event loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """What can be chosen. The defaults are those of ``JUGPUSH``."""
+
+    path: str = "/juggernaut/"
+    """Where the server is mounted. Its addresses are answered with this prefix and without."""
+
+    max_message_size: int = 65_536
+    """Bytes of one message from a client; a longer one ends the connection with WebSocket's code 1009."""
+
+    max_subscriptions: int = 100
+    """Channels of one connection."""
+
+    max_pending: int = 1_048_576
+    """Bytes that may wait for a client that reads slowly."""
+
+    ping_interval: float = 25.0
+    """Seconds between heartbeats."""
+
+    explain: bool = False
+    """Whether clients are told details of a refusal: in development only."""
+
+
+def uvicorn_options(config: ServerConfig) -> dict[str, Any]:
+    """Return what uvicorn must be told, as arguments of ``uvicorn.Config``, so that the limits of ``config`` hold."""
+    return {
+        "ws": "websockets-sansio",
+        "ws_max_size": config.max_message_size,
+        "ws_per_message_deflate": False,  # it costs memory, and a small frame may inflate to a large one
+        "ws_ping_interval": None,  # heartbeats are messages, so that scripts see them
+        "access_log": False,
+    }
+
+
+class PushServer:
+    """
+    One process's connections, and the ASGI 3 application in front of them.
+
+    It starts with its first connection, or by :meth:`start`, and belongs to the event loop on which that happens.
+    Before the HTTP server stops, :meth:`drain` sends the clients away in good order; then comes :meth:`stop`.
+
+    A door calls :meth:`connect`, :meth:`receive`, and :meth:`connection_lost`; answers and publications come back
+    through the :class:`~django_jugpush.core.hub.Connection` that it gave.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        authorize: Authorize,
+        origin_allowed: OriginAllowed,
+        feed: Feed,
+        publish_endpoint: ASGIApplication | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.publish_endpoint = publish_endpoint
+        self.hub = Hub(feed)
+        self.is_draining = False
+        self._authorize = authorize
+        self._origin_allowed = origin_allowed
+        self._feed = feed
+        self._clock = clock
+        self._refusals = RefusalLog(logger, clock)
+        self._starting = asyncio.Lock()
+        self._ticking: asyncio.Task[None] | None = None
+        self._sessions: dict[Connection, Session] = {}
+        self._all_closed = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await dispatch(self, scope, receive, send)
+
+    # Life
+
+    async def start(self) -> None:
+        """Begin to hear publications, unless that has happened."""
+        async with self._starting:
+            if self._ticking is None:
+                await self._feed.start(self.deliver)
+                self._ticking = asyncio.create_task(self._tick_for_ever(), name="jugpush-heartbeats")
+
+    async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - says what happens, not only that it is late
+        """Tell all clients to come back later, and wait until their connections are closed, or ``timeout`` is over."""
+        self.is_draining = True
+        for number, connection in enumerate(tuple(self._sessions), start=1):
+            self.disconnect(connection, DisconnectCode.SHUTDOWN)
+            if number % SESSIONS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        if self._sessions:
+            self._all_closed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_closed.wait(), timeout)
+
+    async def stop(self) -> None:
+        """Stop hearing publications. Clients that are still here are sent away first."""
+        await self.drain()
+        async with self._starting:
+            if self._ticking is not None:
+                self._ticking.cancel()
+                await asyncio.wait([self._ticking])
+                self._ticking = None
+                await self._feed.stop()
+
+    # What doors tell
+
+    async def connect(self, connection: Connection, scope: Scope) -> None:
+        """
+        Begin a session for a client whose request is ``scope``, and greet or refuse it.
+
+        Refused clients get a session as well: only a word that arrives tells a browser not to try again.
+        """
+        if not self.is_draining:
+            await self.start()
+        query = _query(scope)
+        client = query.get("client", "")
+        session = Session(
+            client=client if is_client_id(client) else secrets.token_urlsafe(16),
+            max_subscriptions=self.config.max_subscriptions,
+            ping_interval=self.config.ping_interval,
+            explain=self.config.explain,
+        )
+        self._sessions[connection] = session
+        self.hub.join(session, connection)
+        if self.is_draining:
+            session.disconnect(DisconnectCode.SHUTDOWN)
+        elif not self._is_origin_allowed(scope):
+            session.disconnect(DisconnectCode.ORIGIN_DENIED)
+        else:
+            session.connect(query.get("protocol", ""), now=self._clock())
+        self._process(session)
+
+    def receive(self, connection: Connection, data: bytes | str) -> None:
+        """Take what a client sent."""
+        session = self._sessions[connection]
+        session.receive_data(data, now=self._clock())
+        self._process(session)
+
+    def disconnect(self, connection: Connection, code: DisconnectCode) -> None:
+        """Send a client away."""
+        if session := self._sessions.get(connection):
+            session.disconnect(code)
+            self._process(session)
+
+    def connection_lost(self, connection: Connection) -> None:
+        """Take note that a connection is no more, whoever closed it."""
+        if session := self._sessions.pop(connection, None):
+            session.connection_lost()
+            self._process(session)
+        if not self._sessions:
+            self._all_closed.set()
+
+    # What the feed tells
+
+    def deliver(self, publications: Sequence[Publication]) -> None:
+        """Fan publications out."""
+        for publication in publications:
+            try:
+                self.hub.publish(publication)
+            except (UnicodeError, msgspec.MsgspecError) as error:
+                logger.error("A publication to %r was dropped, for its data is broken: %s", publication.channel, error)
+
+    # Helpers
+
+    def _process(self, session: Session) -> None:
+        """Do what follows for a session from what it was told."""
+        if session not in self.hub:
+            return
+        connection = self.hub.connection(session)
+        while events := session.events_received():
+            for event in events:
+                self._handle(session, event)
+        for reply in session.data_to_send():
+            connection.send(connection.wire(encode(reply)))
+        if session.code is not None:
+            connection.close(session.code, session.code.message)
+
+    def _handle(self, session: Session, event: Event) -> None:
+        match event:
+            case SubscribeRequested():
+                self._decide(session, event)
+            case SubscriptionStarted():
+                self.hub.subscribe(session, event.channel)
+            case SubscriptionEnded():
+                self.hub.unsubscribe(session, event.channel)
+            case SessionEnded():
+                self.hub.leave(session)
+
+    def _decide(self, session: Session, event: SubscribeRequested) -> None:
+        try:
+            grant = self._authorize(event.channel, event.token)
+        except Exception as error:
+            code, detail = _explain(error)
+            self._refusals.add(code, event.channel, detail)
+            session.refuse(event.request, code, detail)
+        else:
+            session.accept(event.request, grant, spread=self.hub.spread(event.channel))
+
+    def _is_origin_allowed(self, scope: Scope) -> bool:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers.get("origin")
+        scheme = "https" if scope.get("scheme") in ("https", "wss") else "http"
+        is_allowed = self._origin_allowed(origin, scheme=scheme, headers=headers)
+        if not is_allowed:
+            self._refusals.add(DisconnectCode.ORIGIN_DENIED, origin or "")
+        return is_allowed
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.ping_interval / TICKS_PER_PING)
+            try:
+                await self._tick()
+            except Exception:
+                logger.exception("Heartbeats failed.")
+
+    async def _tick(self) -> None:
+        for number, session in enumerate(self.hub, start=1):
+            if session.tick(self._clock()):
+                self._process(session)
+            if number % SESSIONS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=20))
+    except ValueError:
+        return {}
+
+
+def _explain(error: Exception) -> tuple[ErrorCode, str]:
+    """Turn what the authorization raised into what the client is told; details are for developers only."""
+    match error:
+        case TokenExpired():
+            return ErrorCode.TOKEN_EXPIRED, str(error)
+        case IdentityMismatch():
+            return ErrorCode.IDENTITY_MISMATCH, str(error)
+        case InvalidChannel():
+            return ErrorCode.INVALID_CHANNEL, str(error)
+        case SubscriptionDenied():
+            return ErrorCode.DENIED, str(error)
+        case _:
+            logger.error("The authorization of a subscription failed.", exc_info=error)
+            return ErrorCode.INTERNAL, ""

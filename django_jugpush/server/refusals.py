@@ -1,0 +1,36 @@
+"""A log of refusals that a flood of them cannot flood."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django_jugpush.core.codes import DisconnectCode, ErrorCode
+
+__all__ = ["MAX_PER_SECOND", "RefusalLog"]
+
+MAX_PER_SECOND = 10
+"""Lines about one code that are written in one second; the rest is counted."""
+
+
+class RefusalLog:
+    """Says why clients are refused. What came from a client is quoted and cut."""
+
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float]) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._since: dict[ErrorCode | DisconnectCode, float] = {}
+        self._count: dict[ErrorCode | DisconnectCode, int] = {}
+
+    def add(self, code: ErrorCode | DisconnectCode, subject: str, detail: str = "") -> None:
+        """Note that ``subject`` (a channel, an origin) was refused."""
+        now = self._clock()
+        if now - self._since.get(code, float("-inf")) >= 1:
+            suppressed = self._count.get(code, 0) - MAX_PER_SECOND
+            if suppressed > 0:
+                self._logger.warning("%s: %d more were refused.", code.name, suppressed)
+            self._since[code] = now
+            self._count[code] = 0
+        self._count[code] += 1
+        if self._count[code] <= MAX_PER_SECOND:
+            self._logger.warning("%s: %r refused: %s", code.name, subject[:100], detail or code.message)

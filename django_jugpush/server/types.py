@@ -1,0 +1,26 @@
+"""The shapes of ASGI, and of what the push server is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from django_jugpush.core.grants import Grant
+
+__all__ = ["ASGIApplication", "Authorize", "Message", "OriginAllowed", "Receive", "Scope", "Send"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Authorize = Callable[[str, str | None], Grant]
+"""Takes a channel and the token that came with the request; raises to refuse. Runs on the event loop."""
+
+
+class OriginAllowed(Protocol):
+    """Tells whether a page may connect."""
+
+    def __call__(self, origin: str | None, *, scheme: str, headers: Mapping[str, str]) -> bool:
+        """``scheme`` is ``http`` or ``https``, as the server sees it; header names are in lower case."""

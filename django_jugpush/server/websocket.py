@@ -1,0 +1,164 @@
+"""The WebSocket door for every ASGI server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django_jugpush.core.codes import DisconnectCode
+
+from .types import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from .app import PushServer
+
+__all__ = ["CLOSE_TIMEOUT", "TextFrame", "WebSocketConnection", "make_frame", "serve_websocket"]
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a client has to take what is queued for it, and the reason why it is sent away."""
+
+MESSAGE_TOO_BIG = 1009  # RFC 6455, 7.4.1
+
+
+@dataclass(frozen=True, slots=True)
+class TextFrame:
+    """One message, shared by all connections that get it."""
+
+    text: str
+    size: int
+    """Bytes on the wire."""
+
+
+def make_frame(message: bytes) -> TextFrame:
+    """Make a frame of one line of JSON: the wire format of this door."""
+    return TextFrame(message.decode(), len(message))
+
+
+class WebSocketConnection:
+    """
+    The way out to one client: a queue that is bounded by bytes, and the coroutine that empties it.
+
+    ``on_overflow`` is called when more than ``max_pending`` bytes wait. What waited is dropped before that, so that
+    what is queued in the call comes first.
+    """
+
+    wire = staticmethod(make_frame)
+
+    def __init__(self, *, max_pending: int, on_overflow: Callable[[], None]) -> None:
+        self._max_pending = max_pending
+        self._on_overflow = on_overflow
+        self._queue: deque[TextFrame] = deque()
+        self._pending = 0
+        self._wakeup = asyncio.Event()
+        self._closing: tuple[int, str] | None = None
+        self._end_at: float | None = None
+        self._timeout: asyncio.Timeout | None = None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._closing is not None
+
+    def send(self, frame: TextFrame) -> None:
+        """Queue a frame."""
+        if self._closing is not None:
+            return
+        self._queue.append(frame)
+        self._pending += frame.size
+        self._wakeup.set()
+        if self._pending > self._max_pending:
+            self._queue.clear()
+            self._pending = 0
+            self._on_overflow()
+
+    def close(self, code: int, reason: str) -> None:
+        """Send what is queued, then close."""
+        if self._closing is None:
+            self._closing = (code, reason)
+            self._wakeup.set()
+            self._end_within(CLOSE_TIMEOUT)
+
+    def lost(self) -> None:
+        """Take note that the client is gone."""
+        self._end_within(0)
+
+    async def write(self, send: Send) -> None:
+        """Send what is queued until the connection ends, by whichever side."""
+        try:
+            async with asyncio.timeout_at(self._end_at) as self._timeout:
+                code, reason = await self._write_until_closing(send)
+                await send({"type": "websocket.close", "code": code, "reason": reason})
+        except OSError:  # the client is gone, or has not taken it in time
+            pass
+        finally:
+            self._timeout = None
+
+    async def _write_until_closing(self, send: Send) -> tuple[int, str]:
+        while True:
+            while self._queue:
+                frame = self._queue.popleft()
+                self._pending -= frame.size
+                await send({"type": "websocket.send", "text": frame.text})
+            if self._closing is not None:
+                return self._closing
+            self._wakeup.clear()
+            await self._wakeup.wait()
+
+    def _end_within(self, seconds: float) -> None:
+        self._end_at = asyncio.get_running_loop().time() + seconds
+        if self._timeout is not None:
+            self._timeout.reschedule(self._end_at)
+
+
+async def serve_websocket(server: PushServer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one client from its handshake to its end."""
+    await receive()  # websocket.connect
+    connection = WebSocketConnection(
+        max_pending=server.config.max_pending,
+        on_overflow=lambda: server.disconnect(connection, DisconnectCode.SLOW),
+    )
+    try:
+        # Clients that are refused are accepted first: of a refused handshake a browser shows scripts nothing, and
+        # they would try again for ever.
+        await send({"type": "websocket.accept"})
+    except OSError:
+        return
+    reader = asyncio.create_task(_read(server, connection, scope, receive))
+    try:
+        await connection.write(send)
+    finally:
+        reader.cancel()
+        await asyncio.wait([reader])
+        server.connection_lost(connection)
+
+
+async def _read(server: PushServer, connection: WebSocketConnection, scope: Scope, receive: Receive) -> None:
+    """Hand on what the client sends, one message a turn of the loop, so that a burst holds nobody else up."""
+    try:
+        await server.connect(connection, scope)
+        while not connection.is_closing:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                connection.lost()
+                return
+            _receive(server, connection, message.get("text"))
+            await asyncio.sleep(0)
+    except Exception:
+        logger.exception("A connection failed.")
+        server.disconnect(connection, DisconnectCode.INTERNAL)
+        connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)
+
+
+def _receive(server: PushServer, connection: WebSocketConnection, text: str | None) -> None:
+    if text is None:
+        server.disconnect(connection, DisconnectCode.NOT_TEXT)
+    elif len(text) > server.config.max_message_size:  # uvicorn sees to it by itself; other servers may have no limit
+        connection.close(MESSAGE_TOO_BIG, "message too big")
+    else:
+        server.receive(connection, text)
