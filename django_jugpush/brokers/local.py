@@ -1,0 +1,238 @@
+"""
+The broker that needs no service: publications are posted, signed, to the push server, which keeps them in its memory.
+
+Under ``runserver`` the push server is found by itself; ``SERVER_URL`` names it anywhere else. Before a word is sent,
+the server proves on the same connection that it holds this project's key.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import logging
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from django_jugpush.core.publication import Publication
+from django_jugpush.core.signing import (
+    HELLO_PATH,
+    MAX_BODY_BYTES,
+    PUBLISH_PATH,
+    SIGNATURE_HEADER,
+    is_proof,
+    sign_request,
+)
+from django_jugpush.exceptions import BrokerError, BrokerUnavailable
+
+from .base import Broker, Deliver, Feed
+
+__all__ = ["LocalBroker", "LocalFeed"]
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 0.2
+"""Seconds that a publish waits for a connection to a server."""
+
+TIMEOUT = 1.0
+"""Seconds that a publish takes in all."""
+
+_BODY_SIZE = 1024 * 1024  # a request is closed when it has reached this many bytes
+
+NOT_FOUND = (
+    "no push server of this project was found. Start `manage.py runserver`; if the push server is mounted in another "
+    "server, runs in another container or on another machine, or belongs to another user, set JUGPUSH['SERVER_URL']. "
+    "Both sides must have the same SECRET_KEY."
+)
+
+
+class LocalFeed(Feed):
+    """Hears what is posted to the push server that owns it."""
+
+    def __init__(self) -> None:
+        self._deliver: Deliver | None = None
+        self._channels: set[str] = set()
+
+    async def start(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+
+    async def stop(self) -> None:
+        self._deliver = None
+
+    def listen(self, channels: Iterable[str]) -> None:
+        self._channels.update(channels)
+
+    def forget(self, channels: Iterable[str]) -> None:
+        self._channels.difference_update(channels)
+
+    def receive(self, publications: Sequence[Publication]) -> None:
+        """Deliver those of ``publications`` that someone listens for; called on the push server's event loop."""
+        heard = [publication for publication in publications if publication.channel in self._channels]
+        if heard and self._deliver:
+            self._deliver(heard)
+
+
+class LocalBroker(Broker):
+    """
+    Posts each batch to the push server at ``server_url``, or else to all that ``find`` names.
+
+    Args:
+        server_url: The mount point of a push server, with a slash at its end.
+        keys: Derived keys; the first signs, and a server proves itself by any.
+        find: Returns the mount points of servers that may be this project's. More than one ``runserver`` of a
+            project may run, and each has its own listeners.
+    """
+
+    def __init__(self, server_url: str | None, *, keys: Sequence[bytes], find: Callable[[], Sequence[str]]) -> None:
+        self._server_url = server_url
+        self._keys = keys
+        self._find = find
+
+    def publish(self, publications: Sequence[Publication]) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        urls = [self._server_url] if self._server_url else self._find()
+        bodies = list(_bodies(publications))
+        errors: list[BrokerError] = []
+        for url in urls:
+            try:
+                self._hand_over(url, bodies, deadline)
+            except BrokerError as error:
+                errors.append(error)
+            except (OSError, http.client.HTTPException) as error:
+                errors.append(BrokerUnavailable(f"the push server at {url} cannot be reached: {_describe(error)}"))
+        if len(errors) == len(urls):
+            raise _weightiest(errors) if errors else BrokerUnavailable(NOT_FOUND)
+        for failure in errors:
+            logger.info("Published to another push server, but %s", failure)
+
+    def _hand_over(self, url: str, bodies: Sequence[bytes], deadline: float) -> None:
+        """Have the server at ``url`` prove itself, then post to it on the same connection."""
+        path = urlsplit(url).path
+        connection = _connect(url, deadline)
+        try:
+            # An address that was found is this machine's, and proves that no one stands between.
+            address = "" if self._server_url else urlsplit(url).netloc
+            nonce = secrets.token_urlsafe(24)
+            status, answer = _exchange(connection, "GET", f"{path}{HELLO_PATH}?nonce={nonce}&address={address}")
+            if status != 200 or not is_proof(self._keys, answer, nonce=nonce, address=address):
+                raise BrokerUnavailable(
+                    f"what answers at {url} does not prove that it is this project's push server: "
+                    "it has another SECRET_KEY or NAMESPACE, refuses this machine (PUBLISH_FROM), or is a stranger"
+                )
+            for body in bodies:
+                signature = sign_request(self._keys[0], method="POST", path=PUBLISH_PATH, body=body, now=time.time())
+                headers = {"Content-Type": "application/json", SIGNATURE_HEADER: str(signature)}
+                status, answer = _exchange(connection, "POST", f"{path}{PUBLISH_PATH}", body, headers)
+                if status != 204:
+                    why = answer[:200] or "the clocks differ by more than a minute, or it has other keys"
+                    raise BrokerError(f"the push server at {url} refused the publication ({status}): {why}")
+        finally:
+            connection.close()
+
+
+class _TimedSocket:
+    """What :mod:`http.client` needs of a socket, with one deadline for everything: its own timeout is for each read."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        self.arm().sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedReader(self))
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def arm(self) -> socket.socket:
+        self._sock.settimeout(_remaining(self._deadline))
+        return self._sock
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, sock: _TimedSocket) -> None:
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._sock.arm().recv_into(buffer)
+
+
+def _remaining(deadline: float) -> float:
+    if (remaining := deadline - time.monotonic()) > 0:
+        return remaining
+    raise TimeoutError(f"no answer within {TIMEOUT:g} s")
+
+
+def _connect(url: str, deadline: float) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    timeout = min(CONNECT_TIMEOUT, _remaining(deadline))
+    connection = (
+        http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=_tls())
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    )
+    connection.connect()
+    connection.sock = _TimedSocket(connection.sock, deadline)
+    connection.auto_open = 0  # the proof holds for this connection, not for the next one
+    return connection
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[int, str]:
+    connection.request(method, target, body, headers or {})
+    response = connection.getresponse()
+    return response.status, response.read(65_536).decode("utf-8", "replace")
+
+
+def _bodies(publications: Sequence[Publication]) -> Iterator[bytes]:
+    """Encode a batch, as several requests if it is long."""
+    encoded: list[bytes] = []
+    size = 0
+    for publication in publications:
+        encoded.append(msgspec.json.encode(publication))
+        size += len(encoded[-1]) + 1
+        if size >= _BODY_SIZE:
+            yield _body(encoded)
+            encoded, size = [], 0
+    if encoded:
+        yield _body(encoded)
+
+
+def _body(encoded: Sequence[bytes]) -> bytes:
+    body = b'{"v":1,"publications":[%s]}' % b",".join(encoded)
+    if len(body) > MAX_BODY_BYTES:
+        raise BrokerError(
+            f"a publication of {len(body)} bytes is longer than the {MAX_BODY_BYTES} that a request holds"
+        )
+    return body
+
+
+def _weightiest(errors: Sequence[BrokerError]) -> BrokerError:
+    """A refusal says more than a server that is away."""
+    return next((error for error in errors if not isinstance(error, BrokerUnavailable)), errors[0])
+
+
+def _describe(error: Exception) -> str:
+    return str(error) or type(error).__name__
