@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hmac
-from collections.abc import Mapping
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-__all__ = ["Config", "derived_keys", "get_config"]
+__all__ = ["Config", "Problem", "derived_keys", "get_config", "read_config"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,7 @@ class Config:
     """Where browsers reach the push server: a path on the site's own origin, or a whole URL. Ends with a slash."""
 
     SERVER_URL: str | None = None
-    """Where Django reaches the push server when there is no Redis. None: found by itself."""
+    """Where Django reaches the push server when there is no Redis. None: found by itself. Ends with a slash."""
 
     NAMESPACE: str = "jugpush"
     """Names this project among those that share keys or a Redis."""
@@ -41,7 +45,7 @@ class Config:
     """Networks, beside the loopback, from which the publish endpoint takes signed publications."""
 
     MAX_MESSAGE_SIZE: int = 65_536
-    """Bytes of an encoded publication."""
+    """Bytes of a publication's data, written as JSON, and of a client's message."""
 
     MAX_SUBSCRIPTIONS: int = 100
     """Channels that one connection may be subscribed to."""
@@ -53,6 +57,20 @@ class Config:
     """Seconds between heartbeats."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with the setting."""
+
+    key: str | None
+    """The key; None if the setting as a whole is wrong."""
+
+    known: bool = True
+    """Whether there is such a key."""
+
+    message: str
+    hint: str
+
+
 @functools.cache
 def get_config() -> Config:
     """
@@ -61,4 +79,172 @@ def get_config() -> Config:
     Raises:
         ImproperlyConfigured: If ``JUGPUSH`` is not a dict, has an unknown key, or a value that cannot be meant.
     """
-    return read_config(getattr(settings, "JUGPUSH", {}))
+    config, problems = read_config(getattr(settings, "JUGPUSH", {}))
+    if problems:
+        raise ImproperlyConfigured(" ".join(f"{problem.message} {problem.hint}" for problem in problems))
+    return config
+
+
+def read_config(setting: object) -> tuple[Config, list[Problem]]:
+    """Turn the setting into a :class:`Config`, and say what is wrong with it; a wrong value leaves the default."""
+    if not isinstance(setting, Mapping):
+        return Config(), [
+            Problem(key=None, message=f"JUGPUSH is {_shown(setting)}, not a dict.", hint="Write JUGPUSH = {}.")
+        ]
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, value in setting.items():
+        if key not in _READERS:
+            problems.append(_unknown(key))
+            continue
+        try:
+            values[key] = _READERS[key](value)
+        except ValueError as error:
+            message = f"JUGPUSH[{key!r}] is {_shown(value)}."
+            problems.append(Problem(key=key, message=message, hint=f"It must be {error}."))
+    return Config(**values), problems
+
+
+def derived_keys(purpose: str) -> tuple[bytes, ...]:
+    """
+    Return one key of 32 bytes for each of ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``.
+
+    The first signs, all verify. Each is good for one purpose in one ``NAMESPACE``, and tells nothing of its origin.
+    """
+    message = f"django_jugpush\0{get_config().NAMESPACE}\0{purpose}".encode()
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return tuple(
+        hmac.digest(secret if isinstance(secret, bytes) else secret.encode(), message, "sha256") for secret in secrets
+    )
+
+
+def _unknown(key: object) -> Problem:
+    nearest = difflib.get_close_matches(str(key).upper(), _READERS, n=1)
+    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"The keys are {', '.join(_READERS)}."
+    return Problem(key=str(key), known=False, message=f"JUGPUSH has the unknown key {key!r}.", hint=hint)
+
+
+def _shown(value: object) -> str:
+    text = re.sub(r"//[^/@]*@", "//***@", repr(value))  # a broker's URL may hold a password
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+# Each reader takes what the project wrote and returns what Config holds. Its ValueError completes "It must be …".
+
+
+def _url_or_none(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ValueError("a URL such as 'dummy://', the dotted path of a broker's class, or None")
+
+
+def _public_url(value: object) -> str:
+    parts = _split(value)
+    if parts and not (parts.query or parts.fragment):
+        is_path = not parts.scheme and parts.path.startswith("/")
+        if is_path or (parts.scheme in ("http", "https") and parts.hostname):
+            return _with_slash(value)
+    raise ValueError("a path such as '/juggernaut/' or a URL such as 'https://push.example.com/'")
+
+
+def _server_url(value: object) -> str | None:
+    if value is None:
+        return None
+    parts = _split(value)
+    if parts and parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment):
+        return _with_slash(value)
+    raise ValueError("a URL such as 'http://127.0.0.1:8080/juggernaut/', or None")
+
+
+def _namespace(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[0-9A-Za-z_.-]{1,64}", value):
+        return value
+    raise ValueError("1 to 64 letters, digits, dots, hyphens or underscores")
+
+
+def _path_or_none(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value)):
+        return value
+    raise ValueError("the dotted path of a callable, such as 'shop.push.name_of_user', or None")
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    return _texts(value, _is_origin, "a list of origins such as 'https://www.example.com' or 'https://*.example.com'")
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    return _texts(value, _is_network, "a list of addresses or networks such as '10.0.0.0/8'")
+
+
+def _size(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ValueError("a whole number greater than 0")
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
+        return float(value)
+    raise ValueError("a number of seconds greater than 0")
+
+
+def _texts(value: object, is_meant: Callable[[str], bool], expected: str) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple, set, frozenset)) and all(
+        isinstance(item, str) and is_meant(item) for item in value
+    ):
+        return tuple(value)
+    raise ValueError(expected)
+
+
+def _is_origin(text: str) -> bool:
+    parts = _split(text)
+    if text == "null":
+        return True
+    return bool(parts and parts.scheme and parts.hostname and text == f"{parts.scheme}://{parts.netloc}")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _split(value: object) -> SplitResult | None:
+    if not isinstance(value, str) or value != value.strip() or value.startswith("//"):
+        return None
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises for one that is no number
+    except ValueError:
+        return None
+    return parts
+
+
+def _with_slash(url: object) -> str:
+    return f"{str(url).rstrip('/')}/"
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "BROKER": _url_or_none,
+    "PUBLIC_URL": _public_url,
+    "SERVER_URL": _server_url,
+    "NAMESPACE": _namespace,
+    "USER_CHANNEL": _path_or_none,
+    "ALLOWED_ORIGINS": _origins,
+    "PUBLISH_FROM": _networks,
+    "MAX_MESSAGE_SIZE": _size,
+    "MAX_SUBSCRIPTIONS": _size,
+    "MAX_PENDING": _size,
+    "PING_INTERVAL": _seconds,
+}
+assert list(_READERS) == [field.name for field in fields(Config)]
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "JUGPUSH":
+        get_config.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_jugpush.conf")
