@@ -17,16 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db.models import Model
 from django.http import HttpRequest
 
-from django_jugpush.core.channels import check_name, is_reserved
+from django_jugpush.core.channels import is_reserved
 from django_jugpush.exceptions import InvalidChannel, SubscriptionDenied
-from django_jugpush.targets import channel_name, user_channel
+from django_jugpush.targets import channel_name
 
 from . import channels
-from .channels import Channel, Match
+from .channels import Match
 from .logins import LOGIN_KEY, fingerprint, login_id
 from .tokens import LIFETIME, make_subscription_token
 
@@ -73,8 +72,8 @@ def page_subscriptions(request: HttpRequest, arguments: Sequence[Any]) -> list[P
 
 def _flatten(arguments: Iterable[Any]) -> Iterator[Any]:
     for argument in arguments:
-        if isinstance(argument, Iterable) and not isinstance(argument, str | bytes | Model):
-            yield from argument
+        if isinstance(argument, list | tuple | set | frozenset):
+            yield from (to for to in argument if to is not None)
         else:
             yield argument
 
@@ -103,31 +102,26 @@ def _subscription(request: HttpRequest, to: Any) -> PageSubscription:
 
 def _named(request: HttpRequest, to: Any) -> tuple[str, list[Match], bool]:
     """Return the channel's name, what is declared about it, and whether the template's author vouches for the name."""
-    match to:
-        case Channel():
-            name = to.name()
-            return name, channels.find(name), True
-        case str():
-            name = check_name(str(to))
-            return name, channels.find(name), isinstance(to, LiteralName) and not is_reserved(name)
-        case None:
-            raise InvalidChannel("", "an argument is empty, or a variable that does not exist")
-        case Model() if isinstance(to, get_user_model()):
-            return _own_channel(request, to), [], True
-        case Model():
-            name = channel_name(to)
-            return name, channels.find_for_instance(to, name), True
-    raise TypeError(f"juggernaut_subscribe takes names, model instances and users, not {to!r}.")
+    if to is None or to == "":
+        raise InvalidChannel("", "an argument is empty, or a variable that does not exist")
+    name = channel_name(to)
+    if isinstance(to, str):
+        return name, channels.find(name), isinstance(to, LiteralName) and not is_reserved(name)
+    if not isinstance(to, Model):
+        return name, channels.find(name), True
+    if is_reserved(name):
+        _require_own(request, to)
+        return name, [], True
+    return name, channels.find_for_instance(to, name), True
 
 
-def _own_channel(request: HttpRequest, user: Any) -> str:
+def _require_own(request: HttpRequest, user: Model) -> None:
     looking = getattr(request, "user", None)
-    if not isinstance(looking, get_user_model()) or looking.pk != user.pk:
+    if looking is None or looking.pk != user.pk:
         raise SubscriptionDenied(
             "juggernaut_subscribe was given a user who is not request.user: it would open that user's own channel. "
-            "To follow what a user does, publish to a channel of its own."
+            "To follow what a user does, publish to a channel of its own"
         )
-    return user_channel(user)
 
 
 def _unvouched(name: str) -> str:
