@@ -1,0 +1,141 @@
+/** @import { MessageDetail } from "./types.js" */
+import { ErrorCode } from "./codes.js";
+import { Timer } from "./backoff.js";
+import { liveUrl, pageConsole, serverFor } from "./page.js";
+
+/** A moved element is away for a moment: htmx, Turbo and morphing take it out and put it in again. */
+const LEAVE_AFTER_MS = 500;
+
+/** @type {Promise<typeof import("./live.js")> | undefined} */
+let liveModule;
+
+function loadLive() {
+  liveModule ??= import(liveUrl).catch((error) => {
+    liveModule = undefined;
+    throw error;
+  });
+  return liveModule;
+}
+
+/**
+ * `<juggernaut-subscribe channel="…" token="…">`: subscribes while it is in the page.
+ *
+ * Carries the attribute `connected` while subscribed, and fires what it hears as events that bubble.
+ */
+export class JuggernautSubscribe extends HTMLElement {
+  // "connected" is not ours alone: a morph takes away what the server's HTML does not have.
+  static observedAttributes = ["channel", "token", "denied", "connected"];
+
+  /** @type {string | undefined} */
+  #channel;
+  /** @type {string | undefined} goes with the channel */
+  #token;
+  /** @type {string | null} */
+  #denied = null;
+  #holds = false;
+  #subscribed = false;
+  #leaveTimer = new Timer(() => this.#release());
+  #holder = this.#receive.bind(this);
+
+  connectedCallback() {
+    this.#leaveTimer.disarm();
+    this.#follow();
+    if (this.#isLive) loadLive().catch(() => {});
+  }
+
+  disconnectedCallback() {
+    this.#leaveTimer.arm(LEAVE_AFTER_MS);
+  }
+
+  /** A move within the page by `moveBefore`: nothing changes. */
+  connectedMoveCallback() {}
+
+  attributeChangedCallback() {
+    // Later: channel and token change one after the other.
+    queueMicrotask(() => {
+      if (this.isConnected) this.#follow();
+    });
+  }
+
+  get #isLive() {
+    return this.hasAttribute("refresh") || this.hasAttribute("fill");
+  }
+
+  /** Make true what the attributes say. */
+  #follow() {
+    const token = this.#takeToken();
+    const channel = this.getAttribute("channel") || undefined;
+    if (channel !== this.#channel) {
+      this.#release();
+      this.#channel = channel;
+      this.#token = undefined;
+    }
+    this.#token = token ?? this.#token;
+    if (this.#isDenied()) this.#release();
+    else if (token || !this.#holds) this.#hold();
+    this.#show();
+  }
+
+  /** The token leaves the DOM, where scripts, snapshots and selectors could read it. */
+  #takeToken() {
+    const token = this.getAttribute("token");
+    if (token !== null) this.removeAttribute("token");
+    return token || undefined;
+  }
+
+  #hold() {
+    if (!this.#channel) return;
+    this.#holds = true;
+    serverFor({}).subscriptions.add(this.#channel, this.#holder, this.#token);
+  }
+
+  #release() {
+    if (this.#holds && this.#channel) serverFor({}).subscriptions.remove(this.#channel, this.#holder);
+    this.#holds = this.#subscribed = false;
+    this.#show();
+  }
+
+  /** Under DEBUG the page says itself that it did not grant the channel, and why. */
+  #isDenied() {
+    const denied = this.getAttribute("denied");
+    if (denied !== null && denied !== this.#denied) {
+      pageConsole.explain(`the page did not grant "${this.#channel}": ${denied}`);
+      this.#fire("error", { channel: this.#channel, code: ErrorCode.DENIED, message: denied, temporary: false });
+    }
+    this.#denied = denied;
+    return denied !== null;
+  }
+
+  #show() {
+    if (this.hasAttribute("connected") !== this.#subscribed) this.toggleAttribute("connected", this.#subscribed);
+  }
+
+  /**
+   * @param {string} kind
+   * @param {any} detail
+   */
+  #receive(kind, detail) {
+    this.#subscribed = kind === "subscribed" || (this.#subscribed && kind !== "unsubscribed");
+    this.#show();
+    if (kind !== "unsubscribed") this.#fire(kind, detail);
+    if ((kind === "message" || kind === "stale") && this.#isLive) this.#enliven(detail);
+  }
+
+  /** @param {MessageDetail} detail */
+  async #enliven(detail) {
+    try {
+      const live = await loadLive();
+      live.receive(this, detail, { client: serverFor({}).client, console: pageConsole });
+    } catch (error) {
+      pageConsole.error(`refresh and fill do not work: ${error}`);
+    }
+  }
+
+  /**
+   * @param {string} kind
+   * @param {any} detail
+   */
+  #fire(kind, detail) {
+    this.dispatchEvent(new CustomEvent("juggernaut:" + kind, { bubbles: true, detail }));
+  }
+}

@@ -1,0 +1,262 @@
+/** @import { Console } from "./console.js" */
+import { Timer, backoff } from "./backoff.js";
+import { callEach } from "./console.js";
+import { morph } from "./morph.js";
+
+/** News is collected for this long before it is fetched. */
+const COLLECT_MS = 300;
+const FETCH_TIMEOUT_MS = 30_000;
+const RETRY_BASE_MS = 1_000;
+const RETRY_CAP_MS = 60_000;
+
+/**
+ * @typedef {object} Context
+ * @property {string} client this tab's id
+ * @property {Console} console
+ */
+
+/**
+ * A part of the page that is to be fetched again.
+ *
+ * @typedef {object} Debt
+ * @property {Element} element the <juggernaut-subscribe> that asks
+ * @property {string} selector
+ * @property {string} url as it was asked for
+ */
+
+/** @type {Context} */
+let context;
+/** @type {Map<string, Source>} by URL */
+const sources = new Map();
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) for (const source of sources.values()) source.plan(0);
+});
+
+/**
+ * Fetch again what the element's `refresh` points at: soon, in one go with what else comes from there.
+ *
+ * @param {Element} element
+ * @param {number} spread a random part of so many milliseconds is waited in addition
+ * @param {Context} newContext
+ */
+export function owe(element, spread, newContext) {
+  context = newContext;
+  const selector = element.getAttribute("refresh") ?? "";
+  const url = urlFor(element);
+  if (!url) {
+    context.console.error(`src="${element.getAttribute("src")}" is not an address of this site.`);
+    return;
+  }
+  let source = sources.get(url);
+  if (!source) sources.set(url, (source = new Source(url)));
+  source.owe({ element, selector, url }, spread);
+}
+
+/** Where one URL's parts come from: at most one fetch is running and one is waiting. */
+class Source {
+  /** @type {Map<Element, Debt>} */
+  #debts = new Map();
+  #spread = 0;
+  #attempt = 0;
+  #isRunning = false;
+  #timer = new Timer(() => this.#run());
+
+  /** @param {string} url */
+  constructor(url) {
+    this.url = url;
+  }
+
+  /**
+   * @param {Debt} debt
+   * @param {number} spread
+   */
+  owe(debt, spread) {
+    this.#debts.set(debt.element, debt);
+    this.#spread = Math.max(this.#spread, spread);
+    this.plan(COLLECT_MS + Math.random() * spread);
+  }
+
+  /** @param {number} delay */
+  plan(delay) {
+    // A hidden tab is woken by visibilitychange.
+    if (this.#debts.size && !this.#timer.isArmed && !this.#isRunning && !document.hidden) this.#timer.arm(delay);
+  }
+
+  async #run() {
+    if (document.hidden) return;
+    const debts = withoutGone([...this.#debts.values()]);
+    this.#debts.clear();
+    this.#spread = 0;
+    this.#isRunning = true;
+    const isPaid = await pay(this.url, debts);
+    this.#isRunning = false;
+    if (isPaid) this.#attempt = 0;
+    else for (const debt of debts) if (!this.#debts.has(debt.element)) this.#debts.set(debt.element, debt);
+    this.plan(isPaid ? COLLECT_MS + Math.random() * this.#spread : backoff(this.#attempt++, RETRY_BASE_MS, RETRY_CAP_MS));
+    if (!this.#debts.size) sources.delete(this.url);
+  }
+}
+
+/**
+ * Fetch, and morph in what is still wanted.
+ *
+ * @param {string} url
+ * @param {Debt[]} debts
+ * @returns {Promise<boolean>} false: try again
+ */
+async function pay(url, debts) {
+  const selectors = new Set(debts.map(({ selector }) => selector).filter(hasTarget));
+  if (!selectors.size) return true;
+  let html;
+  try {
+    html = await fetchHtml(url, [...selectors].join(", "));
+  } catch (error) {
+    context.console.explain(`${url} could not be fetched, trying on: ${error}`);
+    return false;
+  }
+  if (html === null) return true;
+  const answer = new Answer(html);
+  const wanted = withoutGone(debts);
+  for (const selector of selectors) {
+    callEach([replace], answer, url, selector, wanted.filter((debt) => debt.selector === selector));
+  }
+  return true;
+}
+
+/** @param {string} selector */
+function hasTarget(selector) {
+  try {
+    if (document.querySelector(selector)) return true;
+    context.console.explain(`refresh="${selector}" matches nothing on this page.`);
+  } catch (error) {
+    context.console.error(`refresh="${selector}" is not a selector: ${error}`);
+  }
+  return false;
+}
+
+/**
+ * @param {string} url
+ * @param {string} selector
+ * @returns {Promise<string | null>} null: what came is not for this page
+ */
+async function fetchHtml(url, selector) {
+  const response = await fetch(url, {
+    credentials: "same-origin",
+    cache: "no-store",
+    // Not followed: to a login page on another host, following would look like a broken network.
+    redirect: "manual",
+    headers: {
+      Accept: "text/html",
+      // Header values are Latin-1.
+      "X-Juggernaut-Refresh": selector.replace(/[^\x20-\x7e]/gu, encodeURIComponent),
+      "X-Juggernaut-Client": context.client,
+    },
+    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+  });
+  if (response.status >= 500 || response.status === 429) throw new Error(`status ${response.status}`);
+  const refusal = refusalOf(response);
+  if (!refusal) return response.text();
+  context.console.explain(`${url} answered ${refusal}: ${selector} was not refreshed.`);
+  return null;
+}
+
+/** @param {Response} response */
+function refusalOf(response) {
+  if (response.redirected || response.type === "opaqueredirect") return "with a redirect";
+  if (!response.ok) return `with status ${response.status}`;
+  const type = response.headers.get("Content-Type") ?? "";
+  return /^(text\/html|application\/xhtml\+xml)\b/i.test(type) ? "" : `with ${type || "no content type"}, not HTML`;
+}
+
+/**
+ * @param {Answer} answer
+ * @param {string} url
+ * @param {string} selector
+ * @param {Debt[]} debts all with this selector
+ */
+function replace(answer, url, selector, debts) {
+  const isWelcome = debts.map(({ element }) => fire(element, "refresh", { url, page: answer.page, selector })).every(Boolean);
+  if (!debts.length || !isWelcome) return;
+  const parts = [];
+  for (const old of document.querySelectorAll(selector)) {
+    const id = old.getAttribute("id");
+    const fresh = id && answer.find(id);
+    if (!id) context.console.explain(`refresh="${selector}" matches an element without an id, which cannot be refreshed.`);
+    else if (!fresh) context.console.explain(`the answer of ${url} has no element with the id "${id}".`);
+    else if (old.isConnected) {
+      morph(old, fresh);
+      parts.push(document.getElementById(id));
+    }
+  }
+  // htmx alone looks at new elements only when told.
+  for (const part of parts) /** @type {any} */ (globalThis).htmx?.process(part);
+  for (const { element } of debts) fire(element, "refreshed", { url, parts, selector });
+}
+
+/** A page, or a piece of one, that was fetched. */
+class Answer {
+  /** @type {DocumentFragment | undefined} */
+  #piece;
+  #html;
+
+  /** @param {string} html */
+  constructor(html) {
+    this.#html = html;
+    this.page = parse(html);
+  }
+
+  /** @param {string} id */
+  find(id) {
+    return this.page.getElementById(id) ?? this.#findInPiece(id);
+  }
+
+  /**
+   * A <tr> or <tbody> without its table is dropped by the parser, but not inside a template.
+   *
+   * @param {string} id
+   */
+  #findInPiece(id) {
+    this.#piece ??= parse(`<template>${this.#html}</template>`).querySelector("template")?.content;
+    return this.#piece?.getElementById(id);
+  }
+}
+
+/** @param {string} html */
+function parse(html) {
+  return new DOMParser().parseFromString(html, "text/html");
+}
+
+/**
+ * Without the debts of another page: the address has changed (htmx, Turbo, history), and what is still there is owed anew.
+ *
+ * @param {Debt[]} debts
+ */
+function withoutGone(debts) {
+  return debts.filter(({ element, url }) => {
+    if (urlFor(element) === url) return true;
+    if (element.isConnected) owe(element, 0, context);
+    return false;
+  });
+}
+
+/**
+ * @param {Element} element
+ * @returns {string} empty for an address that is not this site's
+ */
+function urlFor(element) {
+  const address = new URL(element.getAttribute("src") || location.href, document.baseURI);
+  address.hash = "";
+  return address.origin === location.origin ? address.href : "";
+}
+
+/**
+ * @param {Element} element
+ * @param {string} kind
+ * @param {any} detail
+ */
+function fire(element, kind, detail) {
+  // An element that is gone, perhaps by this very refresh, has no way up to the document.
+  const target = element.isConnected ? element : document;
+  return target.dispatchEvent(new CustomEvent("juggernaut:" + kind, { bubbles: true, cancelable: kind === "refresh", detail }));
+}

@@ -1,0 +1,82 @@
+/** @import { Ending, ErrorDetail } from "./types.js" */
+/** @import { Console } from "./console.js" */
+import { Connection, webSocketUrl } from "./connection.js";
+import { callEach } from "./console.js";
+import { clientId } from "./identity.js";
+import { followPage } from "./lifecycle.js";
+import { Subscriptions } from "./subscriptions.js";
+
+const EXPLAIN_UNREACHABLE =
+  "`manage.py runserver` serves push by itself while `django_jugpush` is in INSTALLED_APPS; other servers, " +
+  "runserver_plus and any WSGI server among them, need a push server beside them, and a proxy must pass WebSocket on. ";
+
+/**
+ * The push server as this page sees it: one connection and its subscriptions, whoever shares them.
+ */
+export class PushServer {
+  client = clientId();
+  /** @type {Set<(kind: string, detail: any) => void>} told of everything that happens on the connection */
+  observers = new Set();
+  #wasConnected = false;
+  #url;
+  #console;
+
+  /**
+   * @param {string} url
+   * @param {Console} console
+   */
+  constructor(url, console) {
+    this.#console = console;
+    this.#url = webSocketUrl(url, document.baseURI, this.client);
+    this.connection = new Connection(() => new WebSocket(this.#url), {
+      connected: (frame) => this.#connected(frame.client),
+      received: (frame) => this.subscriptions.receive(frame),
+      disconnected: (ending) => this.#disconnected(ending),
+      retrying: (attempt) => this.#tell("reconnect", { attempt }),
+      failed: () => this.#failed(),
+    });
+    this.subscriptions = new Subscriptions(this.connection, (kind, detail) => {
+      if (kind === "error") this.#explainError(detail);
+      this.#tell(kind, detail);
+    });
+    followPage(this.connection);
+  }
+
+  /** @param {string | undefined} client */
+  #connected(client) {
+    this.#wasConnected = true;
+    this.client = client ?? this.client;
+    // Observers first: meta goes out before the subscriptions, as in 2011.
+    this.#tell("connect", { client: this.client });
+    this.subscriptions.resubscribe();
+  }
+
+  /** @param {Ending} ending */
+  #disconnected(ending) {
+    this.subscriptions.disconnected();
+    if (!ending.reconnect && ending.code !== 1000) {
+      this.#console.error(`the server ended the connection for good: ${ending.message} (${ending.code}).`);
+    }
+    this.#tell("disconnect", ending);
+  }
+
+  #failed() {
+    if (this.#wasConnected) return;
+    const address = this.#url.replace(/\?.*/, "");
+    this.#console.explain(`no push server answers at ${address}. ${EXPLAIN_UNREACHABLE}Trying on.`);
+  }
+
+  /** @param {ErrorDetail} error */
+  #explainError({ channel, code, message }) {
+    const what = channel === undefined ? "a command" : `the subscription to "${channel}"`;
+    this.#console.explain(`${what} was refused: ${message} (${code}).`);
+  }
+
+  /**
+   * @param {string} kind
+   * @param {any} detail
+   */
+  #tell(kind, detail) {
+    callEach(this.observers, kind, detail);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * - idle: nothing wanted a connection yet
+ * - connecting, connected
+ * - waiting: lost, to be made again after a while
+ * - paused: the page is frozen or in the back/forward cache
+ * - ended: over until `connect()` is called
+ */
+export type State = "idle" | "connecting" | "connected" | "waiting" | "paused" | "ended";
+
+/** How a connection ended. */
+export interface Ending {
+  /** A disconnect code, or one of WebSocket's own. */
+  code: number;
+  message: string;
+  /** Whether the connection will be made again. */
+  reconnect: boolean;
+}
+
+export interface SubscribedDetail {
+  channel: string;
+  /** Upon a reconnect: whether nothing was missed. */
+  recovered: boolean | undefined;
+}
+
+export interface MessageDetail {
+  channel: string;
+  data: any;
+  /** Everything that was delivered. */
+  message: Record<string, any>;
+}
+
+export interface StaleDetail {
+  channel: string;
+  reason: "gap" | "storm" | "size";
+  /** Milliseconds of which to wait a random part before asking the site. */
+  spread: number;
+}
+
+export interface ErrorDetail {
+  channel: string | undefined;
+  /** An error code. */
+  code: number;
+  message: string;
+  /** Whether it is tried again. */
+  temporary: boolean;
+}
+
+export interface JuggernautOptions {
+  /** The push server's address; default: `data-url` of the client's script element. */
+  url?: string;
+  /** Of 2011: the host name, instead of that of `url`. */
+  host?: string;
+  /** Of 2011: the port. */
+  port?: number | string;
+  /** Of 2011: whether to use TLS. */
+  secure?: boolean;
+  /** Sent to the server at each connect. */
+  meta?: any;
+  /** Connect with the first subscription, not at once. */
+  lazy?: boolean;
+}
