@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from .access.pages import PageSubscription, page_subscriptions
@@ -81,7 +81,8 @@ def _attributes(attributes: Mapping[str, object]) -> SafeString:
         "",
         " {}{}",
         (
-            (name, "" if value is True else format_html('="{}"', str(value)))
+            # Text in a template counts as safe HTML, and what a variable holds may claim to be: escape it all the same.
+            (name, "" if value is True else format_html('="{}"', escape(value)))
             for name, value in attributes.items()
             if value
         ),

@@ -127,7 +127,7 @@ def _require_own(request: HttpRequest, user: Model) -> None:
 def _unvouched(name: str) -> str:
     if is_reserved(name):
         return channels.explain(name)
-    return f"the name {name!r} comes from a variable, and no channel() with a rule covers it ({channels.explain(name)})"
+    return f"{channels.explain(name)}; a name from a variable needs a channel() whose rule says yes"
 
 
 def _token(request: HttpRequest, name: str, granted_by: str) -> str:

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -101,7 +100,7 @@ def _is_being_cached(frame: FrameType | None) -> bool:
 
 
 def _request(context: Context) -> HttpRequest:
-    request: Any = getattr(context, "request", None) or context.get("request")
+    request: HttpRequest | None = getattr(context, "request", None) or context.get("request")
     if request is None:
         raise ImproperlyConfigured(
             "juggernaut_subscribe needs the request: use render(request, …), or the context processor "
