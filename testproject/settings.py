@@ -15,7 +15,6 @@ INSTALLED_APPS = [
     "testproject.pastebin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",

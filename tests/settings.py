@@ -12,6 +12,7 @@ ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1", "[::1]"]
 INSTALLED_APPS = [
     "django_jugpush",
     "tests.app",
+    "testproject.pastebin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

@@ -1,0 +1,3 @@
+"""The pastebin's pages and what they publish."""
+
+from __future__ import annotations
