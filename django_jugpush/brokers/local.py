@@ -16,6 +16,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -115,8 +116,7 @@ class LocalBroker(Broker):
     def _hand_over(self, url: str, bodies: Sequence[bytes], deadline: float) -> None:
         """Have the server at ``url`` prove itself, then post to it on the same connection."""
         path = urlsplit(url).path
-        connection = _connect(url, deadline)
-        try:
+        with _connection(url, deadline) as connection:
             # An address that was found is this machine's, and proves that no one stands between.
             address = "" if self._server_url else urlsplit(url).netloc
             nonce = secrets.token_urlsafe(24)
@@ -133,8 +133,6 @@ class LocalBroker(Broker):
                 if status != 204:
                     why = answer[:200] or "the clocks differ by more than a minute, or it has other keys"
                     raise BrokerError(f"the push server at {url} refused the publication ({status}): {why}")
-        finally:
-            connection.close()
 
 
 class _TimedSocket:
@@ -151,7 +149,7 @@ class _TimedSocket:
         return io.BufferedReader(_TimedReader(self))
 
     def close(self) -> None:
-        self._sock.close()
+        """Do nothing: http.client closes before it has read a last answer. :func:`_connection` closes."""
 
     def arm(self) -> socket.socket:
         self._sock.settimeout(_remaining(self._deadline))
@@ -175,7 +173,8 @@ def _remaining(deadline: float) -> float:
     raise TimeoutError(f"no answer within {TIMEOUT:g} s")
 
 
-def _connect(url: str, deadline: float) -> http.client.HTTPConnection:
+@contextmanager
+def _connection(url: str, deadline: float) -> Iterator[http.client.HTTPConnection]:
     parts = urlsplit(url)
     timeout = min(CONNECT_TIMEOUT, _remaining(deadline))
     connection = (
@@ -184,9 +183,10 @@ def _connect(url: str, deadline: float) -> http.client.HTTPConnection:
         else http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     )
     connection.connect()
-    connection.sock = _TimedSocket(connection.sock, deadline)
-    connection.auto_open = 0  # the proof holds for this connection, not for the next one
-    return connection
+    with connection.sock as sock:
+        connection.sock = _TimedSocket(sock, deadline)
+        connection.auto_open = 0  # the proof holds for this connection, not for the next one
+        yield connection
 
 
 @functools.cache
@@ -235,4 +235,6 @@ def _weightiest(errors: Sequence[BrokerError]) -> BrokerError:
 
 
 def _describe(error: Exception) -> str:
+    if isinstance(error, http.client.NotConnected):
+        return "it hung up after its proof"
     return str(error) or type(error).__name__

@@ -267,7 +267,7 @@ def test_proof_does_not_hold_for_the_next_connection(start_server):
             await super().__call__(scope, receive, send_last)
 
     server.__class__ = Closing
-    with pytest.raises(BrokerUnavailable):
+    with pytest.raises(BrokerUnavailable, match="hung up"):
         broker(server.url).publish([publication()])
     assert len(connections) == 1
     assert not server.heard()
