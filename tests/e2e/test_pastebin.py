@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-sync_api = pytest.importorskip("playwright.sync_api")
-expect = sync_api.expect
+from playwright.sync_api import expect
 
 SECOND = 1000
 
