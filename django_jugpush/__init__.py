@@ -5,13 +5,23 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from .access.channels import Channel, channel
+from .publishing.bindings import ModelPush
+from .publishing.publisher import apublish, publish, publish_changes
+from .publishing.registry import register
+from .publishing.suppression import suppress_publishing
 from .targets import channel_name, user_channel
 
 __all__ = [
     "Channel",
+    "ModelPush",
     "__version__",
+    "apublish",
     "channel",
     "channel_name",
+    "publish",
+    "publish_changes",
+    "register",
+    "suppress_publishing",
     "user_channel",
 ]
 

@@ -8,7 +8,16 @@ __all__ = ["JugpushConfig"]
 
 
 class JugpushConfig(AppConfig):
-    """Finds each app's ``push.py``, as the admin finds ``admin.py``."""
+    """Finds each app's ``push.py``, as the admin finds ``admin.py``, and listens to what it registers."""
 
     name = "django_jugpush"
     verbose_name = "Push"
+
+    def ready(self) -> None:
+        """Run when all models are known."""
+        # Here, since an AppConfig is imported before there may be models.
+        from . import checks, discovery  # noqa: F401 - the checks register themselves
+        from .publishing import registry
+
+        registry.connect()
+        discovery.autodiscover()

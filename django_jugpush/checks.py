@@ -1,0 +1,165 @@
+"""What ``manage.py check`` says. The ids are stable; ``docs/reference/checks.rst`` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
+from django.utils.module_loading import import_string
+
+from . import discovery
+from .access.channels import overlaps
+from .brokers import find_class
+from .conf import Config, read_config
+from .publishing import registry
+from .publishing.bindings import Binding
+
+__all__ = ["TAG"]
+
+TAG = "jugpush"
+"""``manage.py check --tag jugpush`` runs these alone."""
+
+# Apps whose runserver would take the place of ours. Others, such as WhiteNoise's, hand on to the next app's.
+_RUNSERVERS = ("django.contrib.staticfiles", "daphne")
+
+
+@register(TAG)
+def check_setting(**kwargs: Any) -> list[CheckMessage]:
+    """Say everything that is wrong with ``JUGPUSH``."""
+    config, problems = read_config(getattr(settings, "JUGPUSH", {}))
+    messages: list[CheckMessage] = [
+        Error(problem.message, hint=problem.hint, id="jugpush.E002" if problem.known else "jugpush.E001")
+        for problem in problems
+    ]
+    return [*messages, *_check_broker(config), *_check_user_channel(config)]
+
+
+@register(TAG)
+def check_app_order(**kwargs: Any) -> list[CheckMessage]:
+    """Say if another app's ``runserver`` would be used."""
+    earlier = []
+    for app in apps.get_app_configs():
+        if app.name == "django_jugpush":
+            break
+        if app.name in _RUNSERVERS:
+            earlier.append(app.name)
+    return [
+        Error(
+            f"'django_jugpush' stands after {name!r} in INSTALLED_APPS, whose runserver knows nothing of push.",
+            hint="Make 'django_jugpush' the first entry of INSTALLED_APPS.",
+            id="jugpush.E003",
+        )
+        for name in earlier
+    ]
+
+
+@register(TAG)
+def check_push_modules(**kwargs: Any) -> list[CheckMessage]:
+    """Say which ``push.py`` failed, and which did nothing."""
+    failed: list[CheckMessage] = [
+        Error(
+            f"{failure.module} cannot be imported, so what it would publish is not published:\n{failure.last_lines}",
+            hint="Mend the module; the log has the whole traceback.",
+            id="jugpush.E005",
+        )
+        for failure in discovery.failures
+    ]
+    return failed + [
+        Warning(
+            f"{module} registers nothing.",
+            hint="Have it register() a ModelPush or declare a channel(), or remove it.",
+            id="jugpush.W001",
+        )
+        for module in discovery.idle
+    ]
+
+
+@register(TAG)
+def check_models(**kwargs: Any) -> list[CheckMessage]:
+    """Say what is wrong with the registered models."""
+    messages: list[CheckMessage] = [
+        Error(
+            f"{first.label} is registered twice: at {first.place} and at {second.place}.",
+            hint=f"Keep one; its channels() can return the channels of both. Used is the one at {first.place}.",
+            obj=second.model,
+            id="jugpush.E004",
+        )
+        for first, second in registry.conflicts
+    ]
+    for binding in registry.bindings.values():
+        messages += _check_fields(binding)
+    return messages
+
+
+@register(TAG)
+def check_channels(**kwargs: Any) -> list[CheckMessage]:
+    """Say which patterns share a name."""
+    return [
+        Error(
+            f"The channel patterns {first.pattern!r} and {second.pattern!r} both match {name!r}.",
+            hint="Give them different beginnings, such as 'order:' and 'orders:'. While both match, both must allow.",
+            id="jugpush.E007",
+        )
+        for first, second, name in overlaps()
+    ]
+
+
+def _check_broker(config: Config) -> Iterator[CheckMessage]:
+    try:
+        if config.BROKER is not None:
+            find_class(config.BROKER)
+    except LookupError as error:
+        yield Error(
+            f"JUGPUSH['BROKER'] names no broker: {error}.",
+            hint="Leave it out in development; see docs/reference/settings for the others.",
+            id="jugpush.E002",
+        )
+
+
+def _check_user_channel(config: Config) -> Iterator[CheckMessage]:
+    if config.USER_CHANNEL is None:
+        return
+    try:
+        is_callable = callable(import_string(config.USER_CHANNEL))
+    except ImportError:
+        is_callable = False
+    if not is_callable:
+        yield Error(
+            f"JUGPUSH['USER_CHANNEL'] names nothing callable: {config.USER_CHANNEL!r}.",
+            hint="It must be the dotted path of a function that takes a user, such as 'shop.push.name_of_user'.",
+            id="jugpush.E002",
+        )
+
+
+def _check_fields(binding: Binding) -> Iterator[CheckMessage]:
+    push = type(binding.push)
+    for option in ("fields", "select_related"):
+        value = getattr(push, option)
+        if isinstance(value, str):
+            yield Error(
+                f"{push.__qualname__}.{option} is text, not a list of names.",
+                hint=f"Write {option} = [{value!r}].",
+                obj=binding.model,
+                id="jugpush.E006",
+            )
+    names = [] if isinstance(push.fields, str) else push.fields
+    for name in names:
+        if not _is_column(binding.model, name):
+            yield Error(
+                f"{push.__qualname__}.fields names {name!r}, which is no field with a column of {binding.label}.",
+                hint=f"Name some of: {', '.join(field.name for field in binding.model._meta.concrete_fields)}.",
+                obj=binding.model,
+                id="jugpush.E006",
+            )
+
+
+def _is_column(model: type[Model], name: str) -> bool:
+    try:
+        return model._meta.get_field(name) in model._meta.concrete_fields
+    except FieldDoesNotExist:
+        return False
