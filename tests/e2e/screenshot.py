@@ -22,7 +22,7 @@ COMPOSITION = """<!doctype html>
 <style>
   body {{ margin: 0; padding: 10px; display: flex; gap: 10px; width: 1580px; background: #d9dce8; }}
   figure {{ margin: 0; width: 783px; border: 1px solid #a9aec2; border-radius: 10px; overflow: hidden; }}
-  figcaption {{ padding: 8px 14px; background: #eceef5; border-bottom: 1px solid #cdd1df; color: #3b4257; font: 15px sans-serif; }}
+  figcaption {{ padding: 8px 14px; background: #eceef5; border-bottom: 1px solid #cdd1df; font: 15px sans-serif; }}
   figcaption::before {{ content: "●  ●  ●"; margin-right: 14px; color: #b3b8ca; }}
   img {{ display: block; width: 100%; }}
 </style>

@@ -109,9 +109,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until(condition, *, what, seconds: float = 30) -> None:
+def wait_until(condition, *, what, pause=lambda milliseconds: time.sleep(milliseconds / 1000)) -> None:
     """Ask until the condition holds: for what cannot be waited for, such as another program's socket."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, f"Waited {seconds} s for {what()}"
-        time.sleep(0.05)
+        assert time.monotonic() < deadline, f"Waited 30 s for {what()}"
+        pause(20)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
-from .site import PASSWORD
+from playwright.sync_api import expect
+
+from .site import PASSWORD, wait_until
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -29,14 +32,25 @@ class Window:
         """What the push server sent, one text per WebSocket frame."""
         self.refreshes: list[str] = []
         """Addresses that the client fetched to refresh a part of the page."""
+        self.unfetched = 0
+        """Publications that came after the last of those fetches began."""
         self.page.on("console", lambda message: message.type == "error" and self.problems.append(message.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: self.frames.append(frame)))
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self.note_frame))
         self.page.on("request", self.note_request)
+
+    def note_frame(self, text: str) -> None:
+        self.frames.append(text)
+        self.unfetched += "data" in json.loads(text)
 
     def note_request(self, request) -> None:
         if "x-juggernaut-refresh" in request.headers:
             self.refreshes.append(request.url)
+            self.unfetched = 0
+
+    def publications(self) -> list[dict]:
+        """What was published to this window."""
+        return [message for message in map(json.loads, self.frames) if "data" in message]
 
     def log_in(self, name: str) -> None:
         self.page.goto("/login/")
@@ -51,8 +65,12 @@ class Window:
         self.wait_connected()
 
     def wait_connected(self) -> None:
-        self.page.locator("juggernaut-subscribe[connected]").first.wait_for(state="attached")
-        self.page.wait_for_function("!document.querySelector('juggernaut-subscribe:not([connected])')")
+        expect(self.page.locator("juggernaut-subscribe[connected]")).not_to_have_count(0)
+        expect(self.page.locator("juggernaut-subscribe:not([connected])")).to_have_count(0)
+
+    def wait_for(self, condition) -> None:
+        """Wait for something to be true of what the window notes, which Playwright cannot wait for."""
+        wait_until(condition, what=lambda: f"{self.page.url}: {self.frames}", pause=self.page.wait_for_timeout)
 
     def paste(self, code: str, *, reply_to: int | None = None) -> None:
         """Send the form for a paste or a reply."""

@@ -8,8 +8,6 @@ from django.urls import reverse
 
 from testproject.pastebin.models import Paste
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 def text(response) -> str:
     return " ".join(response.content.decode().split())
