@@ -311,7 +311,7 @@ def _checked_route(pattern: str) -> RoutePattern:
     if is_reserved(pattern):
         raise ImproperlyConfigured(f"{pattern!r} is in a reserved namespace.")
     try:
-        check_name(literal or "x")
+        check_name(literal if literal or not pattern else "x")
         route = RoutePattern(pattern, is_endpoint=True)
         route.regex  # noqa: B018 - compiled when first read
     except (InvalidChannel, re.error) as error:

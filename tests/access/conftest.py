@@ -1,0 +1,15 @@
+"""What the tests of access share."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_jugpush.access import channels
+
+
+@pytest.fixture(autouse=True)
+def declared(monkeypatch):
+    """Start each test without declared channels, and forget those that it declares."""
+    fresh = []
+    monkeypatch.setattr(channels, "_channels", fresh)
+    return fresh
