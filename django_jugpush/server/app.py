@@ -36,6 +36,7 @@ from django_jugpush.core.session import (
 from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, SubscriptionDenied, TokenExpired
 
 from .asgi import dispatch
+from .lingering import LingeringProtocol
 from .refusals import RefusalLog
 from .types import ASGIApplication, Authorize, OriginAllowed, Receive, Scope, Send
 
@@ -76,7 +77,7 @@ class ServerConfig:
 def uvicorn_options(config: ServerConfig) -> dict[str, Any]:
     """Return what uvicorn must be told, as arguments of ``uvicorn.Config``, so that the limits of ``config`` hold."""
     return {
-        "ws": "websockets-sansio",
+        "ws": LingeringProtocol,
         "ws_max_size": config.max_message_size,
         "ws_per_message_deflate": False,  # it costs memory, and a small frame may inflate to a large one
         "ws_ping_interval": None,  # heartbeats are messages, so that scripts see them

@@ -1,0 +1,263 @@
+"""Who is here and listens to what, and the fan-out to them."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from django_jugpush.core import hub as hub_module
+from django_jugpush.core.codes import DisconnectCode
+from django_jugpush.core.hub import MIN_SPREAD, REFRESH_RATE, Hub
+from django_jugpush.core.publication import Publication
+from django_jugpush.core.session import Session
+
+
+def as_text(message):
+    return message.decode()
+
+
+def as_bytes(message):
+    return message
+
+
+class MemoryConnection:
+    """Keeps what it is sent."""
+
+    def __init__(self, wire=as_text):
+        self.wire = wire
+        self.frames = []
+        self.closed = None
+
+    def send(self, frame):
+        self.frames.append(frame)
+
+    def close(self, code, reason):
+        self.closed = code
+
+
+class Interest:
+    """Keeps what the hub wants to hear, and insists on being told once."""
+
+    def __init__(self):
+        self.channels = set()
+
+    def listen(self, channels):
+        for channel in channels:
+            assert channel not in self.channels
+            self.channels.add(channel)
+
+    def forget(self, channels):
+        for channel in channels:
+            self.channels.remove(channel)
+
+
+@pytest.fixture
+def interest():
+    """What the hub wants to hear."""
+    return Interest()
+
+
+@pytest.fixture
+def hub(interest):
+    """An empty hub."""
+    return Hub(interest)
+
+
+def join(hub, *channels, client="c" * 16, connection=None):
+    """Let a new session join and listen; return its connection."""
+    session = Session(client=client)
+    connection = connection or MemoryConnection()
+    hub.join(session, connection)
+    for channel in channels:
+        hub.subscribe(session, channel)
+    connection.session = session
+    return connection
+
+
+def publication(channel, data=b"1", **more):
+    return Publication(id="p", channel=channel, data=msgspec.Raw(data), **more)
+
+
+def test_publication_reaches_exactly_the_listeners_of_its_channel(hub):
+    """In the order of publication."""
+    both, news, other = join(hub, "news", "sport"), join(hub, "news"), join(hub, "other")
+    hub.publish(publication("news", b"1"))
+    hub.publish(publication("sport", b"2"))
+    hub.publish(publication("nobody", b"3"))
+    assert both.frames == ['{"channel":"news","data":1}', '{"channel":"sport","data":2}']
+    assert news.frames == ['{"channel":"news","data":1}']
+    assert not other.frames
+
+
+def test_publication_is_encoded_once_and_framed_once_per_wire(hub, monkeypatch):
+    """All connections of one wire format share one frame."""
+    encoded = []
+    monkeypatch.setattr(
+        hub_module,
+        "encode_publication",
+        lambda publication, spread: encoded.append(publication) or b'{"data":"a value long enough"}',
+    )
+    texts = [join(hub, "news") for _ in range(3)]
+    raws = [join(hub, "news", connection=MemoryConnection(as_bytes)) for _ in range(3)]
+    hub.publish(publication("news"))
+    assert len(encoded) == 1
+    assert len({id(connection.frames[0]) for connection in texts}) == 1
+    assert len({id(connection.frames[0]) for connection in raws}) == 1
+    assert isinstance(raws[0].frames[0], bytes)
+
+
+def test_excluded_client_gets_nothing(hub):
+    """On none of its connections; a stale channel is no news to it either."""
+    author, reader = join(hub, "news", client="author" * 3), join(hub, "news", client="reader" * 3)
+    second = join(hub, "news", client="author" * 3)
+    hub.publish(publication("news", exclude="author" * 3))
+    hub.publish(publication("news", exclude="author" * 3, stale="size"))
+    assert len(reader.frames) == 2
+    assert author.frames == second.frames == []
+
+
+def test_spread_grows_with_the_listeners(hub):
+    """A publication tells it from MIN_SPREAD on; a stale channel tells it always."""
+    few = MIN_SPREAD * REFRESH_RATE // 1000 - 1
+    listeners = [join(hub, "news") for _ in range(few)]
+    hub.publish(publication("news"))
+    hub.publish(publication("news", stale="storm"))
+    listeners.append(join(hub, "news", connection=MemoryConnection(as_bytes)))
+    hub.publish(publication("news"))
+    words = [json.loads(frame) for frame in listeners[0].frames]
+    assert [word.get("spread") for word in words] == [None, few * 20, MIN_SPREAD]
+    assert hub.spread("nobody") == 0
+
+
+def test_feed_hears_of_first_and_last_listener(hub, interest):
+    """And of nothing between."""
+    first, second = join(hub, "news", "sport"), join(hub, "news")
+    assert interest.channels == {"news", "sport"}
+    hub.unsubscribe(first.session, "news")
+    assert interest.channels == {"news", "sport"}
+    hub.unsubscribe(second.session, "news")
+    assert interest.channels == {"sport"}
+    hub.leave(first.session)
+    assert not interest.channels
+
+
+def test_leaving_is_complete_and_may_happen_twice(hub, interest):
+    """Nothing is kept of a session, nor of a channel that only it listened to."""
+    gone = join(hub, "news", "sport")
+    stays = join(hub, "news")
+    for _ in range(2):
+        hub.leave(gone.session)
+    hub.publish(publication("news"))
+    assert not gone.frames
+    assert len(stays.frames) == len(hub) == 1
+    assert gone.session not in hub
+    assert hub.channels() == interest.channels == {"news"}
+
+
+def test_unsubscribing_what_is_not_subscribed_does_nothing(hub):
+    """Neither for a stranger."""
+    connection = join(hub, "news")
+    hub.unsubscribe(connection.session, "sport")
+    hub.unsubscribe(Session(client="stranger" * 2), "news")
+    assert hub.listeners("news") == 1
+
+
+def test_connection_that_leaves_during_the_fan_out_disturbs_nobody(hub):
+    """A slow one is sent away in the middle of it."""
+
+    class Overflowing(MemoryConnection):
+        def send(self, frame):
+            hub.leave(self.session)
+
+    before = join(hub, "news")
+    join(hub, "news", connection=Overflowing())
+    after = join(hub, "news")
+    other_wire = join(hub, "news", connection=MemoryConnection(as_bytes))
+    hub.publish(publication("news"))
+    assert len(before.frames) == len(after.frames) == len(other_wire.frames) == 1
+    assert hub.listeners("news") == 3
+
+
+def test_connection_that_fails_is_closed_and_disturbs_nobody(hub, caplog):
+    """It may have missed something, so its client must come back."""
+
+    class Broken(MemoryConnection):
+        def send(self, frame):
+            raise RuntimeError("a fault of the door")
+
+    broken, after = join(hub, "news", connection=Broken()), join(hub, "news")
+    with caplog.at_level(logging.ERROR):
+        hub.publish(publication("news"))
+    assert broken.closed == DisconnectCode.INTERNAL
+    assert len(after.frames) == 1
+    assert "a fault of the door" in caplog.text
+
+
+class AnyHub(RuleBasedStateMachine):
+    """Whoever comes, listens and goes, in whatever order: indexes and feed agree with a plain model."""
+
+    sessions = Bundle("sessions")
+    channels = st.sampled_from("abcd")
+    wires = st.sampled_from([as_text, as_bytes])
+
+    def __init__(self):
+        super().__init__()
+        self.interest = Interest()
+        self.hub = Hub(self.interest)
+        self.model = {}
+
+    @rule(target=sessions, wire=wires, number=st.integers(0, 2))
+    def join(self, wire, number):
+        session = Session(client=f"client-{number}-of-three")
+        connection = MemoryConnection(wire)
+        self.hub.join(session, connection)
+        self.model[session] = (connection, set())
+        return session
+
+    @rule(session=sessions, channel=channels)
+    def subscribe(self, session, channel):
+        self.hub.subscribe(session, channel)
+        self.model[session][1].add(channel)
+
+    @rule(session=sessions, channel=channels)
+    def unsubscribe(self, session, channel):
+        self.hub.unsubscribe(session, channel)
+        self.model[session][1].discard(channel)
+
+    @rule(session=consumes(sessions))
+    def leave(self, session):
+        self.hub.leave(session)
+        del self.model[session]
+
+    @rule(channel=channels, exclude=st.sampled_from([None, "client-1-of-three"]))
+    def publish(self, channel, exclude):
+        for connection, _ in self.model.values():
+            connection.frames.clear()
+        self.hub.publish(publication(channel, exclude=exclude))
+        for session, (connection, channels) in self.model.items():
+            expected = channel in channels and session.client != exclude
+            assert len(connection.frames) == expected
+
+    @invariant()
+    def indexes_agree(self):
+        wanted = set().union(*(channels for _, channels in self.model.values()))
+        assert self.hub.channels() == self.interest.channels == wanted
+        assert set(self.hub) == set(self.model)
+        assert len(self.hub) == len(self.model)
+        for channel in "abcd":
+            assert self.hub.listeners(channel) == sum(channel in channels for _, channels in self.model.values())
+
+    @invariant()
+    def nothing_is_kept_of_what_is_gone(self):
+        assert set(self.hub._channels_of) == {session for session, (_, channels) in self.model.items() if channels}
+        assert all(listeners for by_wire in self.hub._listeners_of.values() for listeners in by_wire.values())
+
+
+TestAnyHub = AnyHub.TestCase
+TestAnyHub.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -1,0 +1,428 @@
+"""One client's state on the server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from django_jugpush.core.codec import encode
+from django_jugpush.core.codes import DisconnectCode, ErrorCode
+from django_jugpush.core.grants import Grant
+from django_jugpush.core.session import (
+    MAX_BAD_COMMANDS,
+    Session,
+    SessionEnded,
+    SessionState,
+    SubscribeRequested,
+    SubscriptionEnded,
+    SubscriptionStarted,
+    is_client_id,
+)
+
+CLIENT = "client-0123456789"
+
+
+class Peer:
+    """Talks to a session without a wire."""
+
+    def __init__(self, **options):
+        self.session = Session(client=CLIENT, **options)
+        self.now = 1000.0
+
+    def connect(self, protocol="1"):
+        self.session.connect(protocol, now=self.now)
+        return self.receive()
+
+    def send(self, **word):
+        self.session.receive_data(json.dumps(word), now=self.now)
+
+    def receive(self):
+        return [json.loads(encode(reply)) for reply in self.session.data_to_send()]
+
+    def subscribe(self, channel, *, grant=None, id=1, **word):
+        """Subscribe, have it accepted, and return the answer."""
+        self.send(type="subscribe", channel=channel, id=id, **word)
+        event = self.session.events_received()[-1]
+        self.session.accept(event.request, grant or Grant(channel=channel))
+        (answer,) = self.receive()
+        return answer
+
+
+@pytest.fixture
+def peer():
+    """A connected peer, greeted already."""
+    peer = Peer()
+    peer.connect()
+    return peer
+
+
+def error(code, id=1, message=None):
+    return {
+        "type": "error",
+        "id": id,
+        "code": code,
+        "message": message or code.message,
+        "temporary": code.temporary,
+    }
+
+
+def disconnect(code):
+    return {"type": "disconnect", "code": code, "message": code.message, "reconnect": code.reconnect}
+
+
+# Connecting
+
+
+def test_connect_is_greeted_with_version_client_and_heartbeat():
+    """The interval is told in milliseconds."""
+    peer = Peer(ping_interval=2.5)
+    assert peer.connect() == [{"type": "connected", "protocol": 1, "client": CLIENT, "ping": 2500}]
+    assert peer.session.state is SessionState.CONNECTED
+
+
+@pytest.mark.parametrize("protocol", ["", "0", "2", "01", "1.0", "x"])
+def test_unknown_protocol_is_sent_away(protocol):
+    """The client is told not to come back."""
+    peer = Peer()
+    assert peer.connect(protocol) == [disconnect(DisconnectCode.UNKNOWN_PROTOCOL)]
+    assert peer.session.events_received() == [SessionEnded(code=DisconnectCode.UNKNOWN_PROTOCOL)]
+
+
+def test_nothing_is_understood_before_connecting():
+    """Commands of a client that has not been greeted are ignored."""
+    peer = Peer()
+    peer.send(type="subscribe", channel="news")
+    assert not peer.session.events_received()
+    assert not peer.receive()
+
+
+# Subscribing
+
+
+def test_subscribe_asks_for_a_decision(peer):
+    """Nothing is answered before it is there."""
+    peer.send(type="subscribe", id=1, channel="news", token="t")
+    (event,) = peer.session.events_received()
+    assert isinstance(event, SubscribeRequested)
+    assert (event.channel, event.token, event.is_resumed) == ("news", "t", False)
+    assert not peer.receive()
+
+
+def test_accepted_subscription_is_answered_and_starts(peer):
+    """The first subscription says nothing of recovery."""
+    grant = Grant(channel="news")
+    peer.send(type="subscribe", id=1, channel="news")
+    (event,) = peer.session.events_received()
+    peer.session.accept(event.request, grant, spread=400)
+    assert peer.receive() == [{"type": "subscribed", "id": 1, "channel": "news"}]
+    assert peer.session.events_received() == [SubscriptionStarted(channel="news", grant=grant)]
+    assert peer.session.grants == {"news": grant}
+
+
+@pytest.mark.parametrize("since", ["", "x1:41-1763924990001"])
+def test_resumed_subscription_is_not_recovered(peer, since):
+    """Without history nobody can say that nothing was missed; the client waits a part of the spread."""
+    peer.send(type="subscribe", id=1, channel="news", since=since)
+    (event,) = peer.session.events_received()
+    assert event.is_resumed
+    peer.session.accept(event.request, Grant(channel="news"), spread=400)
+    (answer,) = peer.receive()
+    assert answer == {"type": "subscribed", "id": 1, "channel": "news", "recovered": False, "spread": 400}
+
+
+def test_refused_subscription_gets_one_flat_message(peer):
+    """The detail stays here."""
+    peer.send(type="subscribe", id=1, channel="news")
+    (event,) = peer.session.events_received()
+    peer.session.refuse(event.request, ErrorCode.DENIED, "the order is someone else's")
+    assert peer.receive() == [error(ErrorCode.DENIED)]
+    assert not peer.session.events_received()
+    assert not peer.session.grants
+
+
+def test_refusal_is_explained_in_development():
+    """The detail takes the message's place; without one the message is the code's."""
+    peer = Peer(explain=True)
+    peer.connect()
+    for id, detail in (1, "no pattern matches; did you mean order:<int:pk>?"), (2, ""):
+        peer.send(type="subscribe", id=id, channel="news")
+        (event,) = peer.session.events_received()
+        peer.session.refuse(event.request, ErrorCode.DENIED, detail)
+        assert peer.receive() == [error(ErrorCode.DENIED, id, detail or "permission denied")]
+
+
+def test_decisions_may_come_in_any_order(peer):
+    """Each answer carries the id of its command."""
+    for id, channel in enumerate("abc", start=1):
+        peer.send(type="subscribe", id=id, channel=channel)
+    first, second, third = peer.session.events_received()
+    peer.session.accept(third.request, Grant(channel="c"))
+    peer.session.refuse(second.request, ErrorCode.DENIED)
+    peer.session.accept(first.request, Grant(channel="a"))
+    assert [(word["type"], word["id"]) for word in peer.receive()] == [
+        ("subscribed", 3),
+        ("error", 2),
+        ("subscribed", 1),
+    ]
+
+
+def test_second_subscription_to_a_channel_is_refused(peer):
+    """Whether the first is running or pending."""
+    peer.subscribe("running")
+    peer.send(type="subscribe", id=2, channel="pending")
+    peer.session.events_received()
+    for id, channel in (3, "running"), (4, "pending"):
+        peer.send(type="subscribe", id=id, channel=channel)
+        assert peer.receive() == [error(ErrorCode.ALREADY_SUBSCRIBED, id)]
+        assert not [event for event in peer.session.events_received() if isinstance(event, SubscribeRequested)]
+
+
+def test_subscriptions_are_limited_whether_running_or_pending():
+    """One that ends makes room."""
+    peer = Peer(max_subscriptions=2)
+    peer.connect()
+    peer.subscribe("a")
+    peer.send(type="subscribe", id=2, channel="b")
+    peer.send(type="subscribe", id=3, channel="c")
+    assert peer.receive() == [error(ErrorCode.LIMIT_EXCEEDED, 3)]
+    peer.send(type="unsubscribe", channel="a")
+    peer.session.events_received()
+    peer.receive()
+    assert peer.subscribe("c")["type"] == "subscribed"
+
+
+@pytest.mark.parametrize("channel", ["", "x" * 201, "a\x00b", "a\u2028b", "\u202ea", "e\u0301"])
+def test_bad_channel_name_is_refused(peer, channel):
+    """Nobody is asked about it."""
+    peer.send(type="subscribe", id=1, channel=channel)
+    assert peer.receive() == [error(ErrorCode.INVALID_CHANNEL)]
+    assert not peer.session.events_received()
+
+
+def test_unsubscribe_ends_the_subscription(peer):
+    """And is answered, also where there was none."""
+    peer.subscribe("news")
+    peer.session.events_received()
+    for _ in range(2):
+        peer.send(type="unsubscribe", id=2, channel="news")
+    assert peer.receive() == [{"type": "unsubscribed", "id": 2, "channel": "news"}] * 2
+    assert peer.session.events_received() == [SubscriptionEnded(channel="news")]
+    assert not peer.session.grants
+
+
+def test_unsubscribe_withdraws_a_pending_subscription(peer):
+    """The decision comes too late, and belongs to no later subscription to that channel."""
+    peer.send(type="subscribe", id=1, channel="news")
+    peer.send(type="unsubscribe", id=2, channel="news")
+    peer.send(type="subscribe", id=3, channel="news")
+    withdrawn, repeated = peer.session.events_received()
+    assert peer.receive() == [{"type": "unsubscribed", "id": 2, "channel": "news"}]
+    peer.session.accept(withdrawn.request, Grant(channel="news"))
+    peer.session.refuse(withdrawn.request, ErrorCode.DENIED)
+    assert not peer.receive()
+    assert not peer.session.events_received()
+    peer.session.accept(repeated.request, Grant(channel="news"))
+    assert peer.receive() == [{"type": "subscribed", "id": 3, "channel": "news"}]
+
+
+# Identity
+
+
+def grant(channel, user=None, login=None):
+    return Grant(channel=channel, user=user, login=login)
+
+
+def test_first_login_fixes_whose_session_it_is(peer):
+    """Tokens of another user, or of another login of the same user, are refused from then on."""
+    assert peer.subscribe("public")["type"] == "subscribed"
+    assert peer.subscribe("a", grant=grant("a", "1", "login-1"))["type"] == "subscribed"
+    assert peer.subscribe("b", grant=grant("b", "1", "login-1"))["type"] == "subscribed"
+    for id, other in enumerate([("2", "login-2"), ("1", "login-2"), ("1", None)], start=10):
+        assert peer.subscribe("c", id=id, grant=grant("c", *other)) == error(ErrorCode.IDENTITY_MISMATCH, id)
+    assert peer.subscribe("also-public")["type"] == "subscribed"
+    assert sorted(peer.session.grants) == ["a", "also-public", "b", "public"]
+
+
+# Heartbeats
+
+
+def test_ping_is_sent_every_interval(peer):
+    """A client that answers stays."""
+    for _ in range(5):
+        peer.now += 24.9
+        assert not peer.session.tick(peer.now)
+        peer.now += 0.1
+        assert peer.session.tick(peer.now)
+        assert peer.receive() == [{"type": "ping"}]
+        peer.send(type="pong")
+    assert peer.session.state is SessionState.CONNECTED
+
+
+def test_silent_client_is_dropped_after_two_intervals(peer):
+    """It may come back."""
+    peer.now += 25
+    peer.session.tick(peer.now)
+    assert peer.receive() == [{"type": "ping"}]
+    peer.now += 24.9
+    peer.session.tick(peer.now)
+    assert peer.session.state is SessionState.CONNECTED
+    peer.now += 0.1
+    assert peer.session.tick(peer.now)
+    assert peer.receive() == [disconnect(DisconnectCode.NO_PONG)]
+    assert not peer.session.tick(peer.now + 100)
+
+
+@pytest.mark.parametrize("text", ['{"type":"ping"}', '{"type":"unsubscribe","channel":"x"}', "?"])
+def test_anything_is_a_sign_of_life(peer, text):
+    """Even what cannot be understood."""
+    peer.now += 49
+    peer.session.receive_data(text, now=peer.now)
+    peer.now += 49
+    peer.session.tick(peer.now)
+    assert peer.session.state is SessionState.CONNECTED
+
+
+def test_client_may_ask_for_a_sign_of_life(peer):
+    """It does after sleep."""
+    peer.send(type="ping")
+    assert peer.receive() == [{"type": "pong"}]
+
+
+# Ends
+
+
+def test_too_many_bad_commands_in_a_row_end_the_session(peer):
+    """The last one is answered too."""
+    for _ in range(MAX_BAD_COMMANDS):
+        peer.session.receive_data("?", now=peer.now)
+    words = peer.receive()
+    assert [word["type"] for word in words] == ["error"] * MAX_BAD_COMMANDS + ["disconnect"]
+    assert words[-1] == disconnect(DisconnectCode.TOO_MANY_ERRORS)
+
+
+def test_good_command_forgives_bad_ones(peer):
+    """Only what comes in a row counts; a refusal is no bad command."""
+    for _ in range(3):
+        for _ in range(MAX_BAD_COMMANDS - 1):
+            peer.session.receive_data("?", now=peer.now)
+        peer.send(type="subscribe", channel="")
+    assert peer.session.state is SessionState.CONNECTED
+
+
+def test_disconnect_tells_why_and_ends_everything(peer):
+    """Nothing follows: no second reason, no late decision, no command."""
+    peer.subscribe("running")
+    peer.send(type="subscribe", channel="pending")
+    *_, pending = peer.session.events_received()
+    peer.session.disconnect(DisconnectCode.SHUTDOWN)
+    peer.session.disconnect(DisconnectCode.SLOW)
+    peer.session.accept(pending.request, Grant(channel="pending"))
+    peer.send(type="subscribe", channel="late")
+    assert peer.receive() == [disconnect(DisconnectCode.SHUTDOWN)]
+    assert peer.session.events_received() == [SessionEnded(code=DisconnectCode.SHUTDOWN)]
+    assert not peer.session.grants
+    assert peer.session.code is DisconnectCode.SHUTDOWN
+
+
+def test_lost_connection_ends_without_words(peer):
+    """There is nobody to tell."""
+    peer.send(type="ping")
+    peer.session.connection_lost()
+    peer.session.connection_lost()
+    assert not peer.receive()
+    assert peer.session.events_received() == [SessionEnded(code=None)]
+
+
+class AnyConversation(RuleBasedStateMachine):
+    """Whatever is said and decided, in whatever order, the session stays in order."""
+
+    channels = st.sampled_from(["a", "b", "c", "d", "", "x" * 300])
+
+    def __init__(self):
+        super().__init__()
+        self.session = Session(client=CLIENT, max_subscriptions=3, ping_interval=10)
+        self.session.connect("1", now=0)
+        self.now = 0.0
+        self.requests = []
+        self.listening = set()
+        self.ends = 0
+
+    @rule(type=st.sampled_from(["subscribe", "unsubscribe"]), channel=channels)
+    def command(self, type, channel):
+        self.session.receive_data(json.dumps({"type": type, "channel": channel}), now=self.now)
+
+    @rule(data=st.binary(max_size=5))
+    def noise(self, data):
+        self.session.receive_data(data, now=self.now)
+
+    @rule(data=st.data(), user=st.sampled_from([None, "1", "2"]))
+    def accept(self, data, user):
+        if self.requests:
+            event = data.draw(st.sampled_from(self.requests))
+            self.session.accept(event.request, Grant(channel=event.channel, user=user))
+
+    @rule(data=st.data())
+    def refuse(self, data):
+        if self.requests:
+            self.session.refuse(data.draw(st.sampled_from(self.requests)).request, ErrorCode.DENIED)
+
+    @rule(seconds=st.floats(0, 15))
+    def tick(self, seconds):
+        self.now += seconds
+        self.session.tick(self.now)
+
+    @rule(code=st.sampled_from(DisconnectCode))
+    def disconnect(self, code):
+        self.session.disconnect(code)
+
+    @rule()
+    def lose(self):
+        self.session.connection_lost()
+
+    @invariant()
+    def events_tell_what_the_session_listens_to(self):
+        for event in self.session.events_received():
+            assert not self.ends, "an event after the end"
+            match event:
+                case SubscribeRequested():
+                    self.requests.append(event)
+                case SubscriptionStarted():
+                    assert event.channel not in self.listening
+                    self.listening.add(event.channel)
+                case SubscriptionEnded():
+                    self.listening.remove(event.channel)
+                case SessionEnded():
+                    self.listening.clear()
+                    self.ends += 1
+        assert self.listening == set(self.session.grants)
+        assert len(self.listening) <= 3
+        assert self.ends == (self.session.state is SessionState.DISCONNECTED)
+
+    @invariant()
+    def one_user_at_most(self):
+        assert len({grant.user for grant in self.session.grants.values()} - {None}) <= 1
+
+
+TestAnyConversation = AnyConversation.TestCase
+TestAnyConversation.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("a" * 16, True),
+        ("A-z_0" * 12, True),
+        ("a" * 15, False),
+        ("a" * 65, False),
+        ("a" * 16 + "\n", False),
+        ("é" * 16, False),
+        ("", False),
+    ],
+)
+def test_client_ids_are_short_and_plain(text, is_one):
+    """They stand in URLs and headers."""
+    assert is_client_id(text) is is_one
