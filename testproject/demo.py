@@ -52,25 +52,36 @@ def prepare_database() -> None:
     import django
 
     django.setup()
-    from django.contrib.auth.models import User
     from django.core.management import call_command
+    from django.db import transaction
 
     from django_jugpush import suppress_publishing
-    from testproject.pastebin.models import Paste
 
     call_command("migrate", verbosity=0)
+    with transaction.atomic(), suppress_publishing():
+        make_users()
+        make_pastes()
+
+
+def make_users() -> None:
+    from django.contrib.auth.models import User
+
     for name in USERS:
         if not User.objects.filter(username=name).exists():
             User.objects.create_user(name, password=PASSWORD)
+
+
+def make_pastes() -> None:
+    from django.contrib.auth.models import User
+
+    from testproject.pastebin.models import Paste
+
     if Paste.objects.exists():
         return
     pastes: list[Paste] = []
-    with suppress_publishing():
-        for code, name, parent in PASTES:
-            author = User.objects.get(username=name) if name else None
-            pastes.append(
-                Paste.objects.create(code=code, author=author, parent=None if parent is None else pastes[parent])
-            )
+    for code, name, parent in PASTES:
+        author = User.objects.get(username=name) if name else None
+        pastes.append(Paste.objects.create(code=code, author=author, parent=None if parent is None else pastes[parent]))
 
 
 def greeting(port: int) -> str:

@@ -31,7 +31,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
     site.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while Playwright runs, no other test of the process can run an event loop
 def browser():
     """Chromium. Without one the tests are skipped, unless CI is set: then they fail."""
     path = find_browser()

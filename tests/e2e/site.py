@@ -56,6 +56,7 @@ class Site:
                 env=self.environ,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                preexec_fn=heed_interrupts,
             )
         wait_until(self.answers, what=lambda: f"runserver to answer:\n{self.log.read_text()}")
 
@@ -101,6 +102,11 @@ class Site:
             f"author = User.objects.filter(username={author!r}).first()\n"
             f"print(Paste.objects.create(code={code!r}, author=author, parent_id={parent!r}).pk)"
         )
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to programs in the background, when the tests are one: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from .site import ROOT, free_port, wait_until
+from .site import ROOT, free_port, heed_interrupts, wait_until
 
 DEMO = str(ROOT / "testproject" / "demo.py")
 
@@ -37,6 +37,7 @@ def test_demo_prints_where_it_is_and_serves_it(environ, tmp_path, times):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=heed_interrupts,
             )
         try:
             page = fetch_when_up(process, f"http://127.0.0.1:{port}/", tmp_path / "log")
