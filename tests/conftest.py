@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -15,3 +17,22 @@ def alice(django_user_model):
 def bob(django_user_model):
     """Another user."""
     return django_user_model.objects.create_user("bob", password="secret")
+
+
+@pytest.fixture(scope="module")  # no longer: while Playwright runs, no other test of the process can run an event loop
+def browser():
+    """Chromium. Without one the tests are skipped, unless CI is set: then they fail."""
+    from tests.e2e.windows import BROWSERS, find_browser, launch
+
+    path = find_browser()
+    if path is None:
+        missing = f"no browser on PATH (looked for {', '.join(BROWSERS)})"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = launch(driver, path)
+        yield chromium
+        chromium.close()

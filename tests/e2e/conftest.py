@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from .site import Site
-from .windows import BROWSERS, Window, find_browser, launch
+from .windows import Window
 
 USERS = ["ann", "bob", "cem"]
 
@@ -29,23 +28,6 @@ def site(tmp_path_factory) -> Iterator[Site]:
     site.start()
     yield site
     site.stop()
-
-
-@pytest.fixture(scope="module")  # no longer: while Playwright runs, no other test of the process can run an event loop
-def browser():
-    """Chromium. Without one the tests are skipped, unless CI is set: then they fail."""
-    path = find_browser()
-    if path is None:
-        missing = f"no browser on PATH (looked for {', '.join(BROWSERS)})"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = launch(driver, path)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
