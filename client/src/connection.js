@@ -45,7 +45,6 @@ const TRANSITIONS = {
  * @property {"gap" | "storm" | "size"} [reason]
  * @property {number} [code]
  * @property {string} [message]
- * @property {string} [detail]
  * @property {boolean} [temporary]
  * @property {boolean} [reconnect]
  * @property {string} [client]
@@ -108,6 +107,7 @@ export class Connection {
 
   /** Connect, also after an end. */
   restart() {
+    if (this.#state === "ended") this.#attempt = 0;
     this.#move("restart");
   }
 

@@ -28,8 +28,6 @@ export class JuggernautSubscribe extends HTMLElement {
 
   /** @type {string | undefined} */
   #channel;
-  /** @type {string | undefined} goes with the channel */
-  #token;
   /** @type {string | null} */
   #denied = null;
   #holds = false;
@@ -68,11 +66,9 @@ export class JuggernautSubscribe extends HTMLElement {
     if (channel !== this.#channel) {
       this.#release();
       this.#channel = channel;
-      this.#token = undefined;
     }
-    this.#token = token ?? this.#token;
     if (this.#isDenied()) this.#release();
-    else if (token || !this.#holds) this.#hold();
+    else if (token || !this.#holds) this.#hold(token);
     this.#show();
   }
 
@@ -83,10 +79,11 @@ export class JuggernautSubscribe extends HTMLElement {
     return token || undefined;
   }
 
-  #hold() {
+  /** @param {string | undefined} token */
+  #hold(token) {
     if (!this.#channel) return;
     this.#holds = true;
-    serverFor({}).subscriptions.add(this.#channel, this.#holder, this.#token);
+    serverFor({}).subscriptions.add(this.#channel, this.#holder, token);
   }
 
   #release() {

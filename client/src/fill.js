@@ -14,7 +14,7 @@ const NOT_TYPED = "[type=checkbox], [type=color], [type=radio], [type=range]";
  */
 export function fill(selector, data, console) {
   const values = valuesOf(data);
-  if (!values) return console.explain(`fill="${selector}" needs an object with names, and got ${JSON.stringify(data)}.`);
+  if (!values) return console.explain(`fill="${selector}" needs data with names, and got a ${typeof data}.`);
   for (const spot of spotsUnder(selector)) {
     const name = /** @type {string} */ (spot.getAttribute("data-field"));
     if (!values.has(name) || isBeingTyped(spot)) continue;

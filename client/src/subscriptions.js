@@ -6,6 +6,8 @@ import { ErrorCode } from "./codes.js";
 
 /** Rows of one channel whose newest version is remembered. */
 const MAX_VERSIONS = 1000;
+/** Channels whose newest token is remembered. */
+const MAX_TOKENS = 1000;
 
 /**
  * Someone who wants a channel: told of its `subscribed`, `unsubscribed`, `message`, `stale` and `error`.
@@ -59,12 +61,24 @@ class Versions {
     const row = JSON.stringify([data.model, data.pk]);
     const newest = this.#newest.get(row);
     if (newest !== undefined && version < newest) return false;
-    // Deleted first, so that the map's order is by last use.
-    this.#newest.delete(row);
-    this.#newest.set(row, version);
-    if (this.#newest.size > MAX_VERSIONS) this.#newest.delete(/** @type {string} */ (this.#newest.keys().next().value));
+    remember(this.#newest, row, version, MAX_VERSIONS);
     return true;
   }
+}
+
+/**
+ * Set a map's entry and forget the one that was set longest ago, if there are too many.
+ *
+ * @template V
+ * @param {Map<string, V>} map
+ * @param {string} key
+ * @param {V} value
+ * @param {number} size
+ */
+function remember(map, key, value, size) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > size) map.delete(/** @type {string} */ (map.keys().next().value));
 }
 
 /**
@@ -73,6 +87,12 @@ class Versions {
 export class Subscriptions {
   /** @type {Map<string, Subscription>} */
   #channels = new Map();
+  /**
+   * Kept beyond their subscription: what htmx and Turbo bring back from their history has lost its token.
+   *
+   * @type {Map<string, string>}
+   */
+  #tokens = new Map();
   /** @type {Map<number, Subscription>} commands that are not answered yet */
   #asked = new Map();
   #lastId = 0;
@@ -104,7 +124,8 @@ export class Subscriptions {
     }
     const joins = !subscription.holders.has(holder);
     subscription.holders.add(holder);
-    subscription.token = token ?? subscription.token;
+    if (token) remember(this.#tokens, channel, token, MAX_TOKENS);
+    subscription.token = this.#tokens.get(channel);
     if (isNew || this.#deservesAnotherTry(subscription)) this.#subscribe(subscription);
     else if (joins) this.#welcome(subscription, holder);
     this.#connection.open();
@@ -204,9 +225,9 @@ export class Subscriptions {
   }
 
   /** @param {Frame} frame */
-  #refused({ id, code = ErrorCode.INTERNAL, message = "", detail = "", temporary = false }) {
+  #refused({ id, code = ErrorCode.INTERNAL, message = "", temporary = false }) {
     const subscription = this.#answered({ id });
-    const error = { channel: subscription?.channel, code, message: detail || message, temporary };
+    const error = { channel: subscription?.channel, code, message, temporary };
     if (!subscription) {
       callEach([this.#tell], "error", error);
       return;

@@ -1,0 +1,10 @@
+// Compiled by bundle.test.js, never run: what a page written in TypeScript may say.
+juggernaut.subscribe("news", (data, message) => console.log(data, message.toJSON()));
+juggernaut.subscribe("order:7", undefined, { token: "…" });
+const jug = new Juggernaut({ host: "push.example", port: 8080, meta: { user: 1 } });
+jug.on("connect", () => console.log(jug.sessionID.length));
+document.addEventListener("juggernaut:message", ({ detail }) => console.log(detail.channel.length, detail.data));
+document.addEventListener("juggernaut:disconnect", ({ detail }) => console.log(detail.reconnect === true));
+document.addEventListener("juggernaut:refresh", (event) => event.preventDefault());
+// @ts-expect-error: there is no such option
+new Juggernaut({ transport: "flash" });
