@@ -49,7 +49,8 @@ def channel_name(to: Target) -> str:
     name = getattr(to, "name", None)
     if callable(name):
         return check_name(name())
-    raise TypeError(f"{to!r} is no channel: give a name, a saved model instance, a user, or a declared channel.")
+    kind = type(to).__qualname__
+    raise TypeError(f"A {kind} is no channel: give a name, a saved model instance, a user, or a declared channel.")
 
 
 def channel_names(to: Targets) -> list[str]:
@@ -74,7 +75,7 @@ def user_channel(user: Any) -> str:
         TypeError: If ``user`` is no user, which an anonymous visitor is not either.
     """
     if not _is_user(user):
-        raise TypeError(f"{user!r} is not a user that has a channel.")
+        raise TypeError(f"A {type(user).__qualname__} is not a user that has a channel.")
     _require_pk(user)
     path = get_config().USER_CHANNEL
     rest = import_string(path)(user) if path else _key(user)

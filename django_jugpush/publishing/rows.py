@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.db.models import Model
@@ -46,14 +46,6 @@ class Change:
 Item = Change | tuple[Publication, ...]
 """What waits for a commit: a change, or what one ``publish()`` has made."""
 
-# What two changes of a row amount to, where it is not just the later one.
-_MERGED: dict[tuple[Event, Event], Event | None] = {
-    ("created", "updated"): "created",
-    ("created", "deleted"): None,
-    ("deleted", "created"): "updated",
-    ("deleted", "updated"): "updated",
-}
-
 
 def deletion(binding: Binding, instance: Model) -> Change | None:
     """Return the change that deletes ``instance``, while it can still be asked; None if that fails."""
@@ -72,54 +64,81 @@ def to_publications(items: Iterable[Item], using: str) -> list[Publication]:
     Whatever fails in the project's code is logged, and costs its own row only.
     """
     merged = _merge(items)
-    rows = _Rows([item for item in merged if isinstance(item, Change)], using)
+    reader = _Reader([item for item in merged if isinstance(item, _Row)], using)
     publications: list[Publication] = []
     for item in merged:
-        publications += rows.publications(item) if isinstance(item, Change) else item
-    rows.log_failures()
+        publications += reader.publications(item) if isinstance(item, _Row) else item
+    reader.log_failures()
     return publications
 
 
-def _merge(items: Iterable[Item]) -> list[Item]:
-    merged: dict[object, Item] = {}
+@dataclass(slots=True)
+class _Row:
+    """All that happened to a row."""
+
+    binding: Binding
+    pk: Any
+    is_new: bool
+    is_saved: bool = False
+    snapshot: Snapshot | None = None
+
+    def add(self, change: Change) -> None:
+        if change.event == "deleted":
+            self.snapshot = change.snapshot
+        else:
+            self.is_saved = True
+
+    def event(self, *, exists: bool) -> Event | None:
+        """
+        Say what it amounts to, given whether the row is there.
+
+        Not all that was signalled need have happened: a savepoint that is made by hand takes back the rows, but not
+        the callbacks. And what another process has done since, that process publishes.
+        """
+        if exists:
+            return "created" if self.is_new else "updated" if self.is_saved else None
+        return "deleted" if self.snapshot and not self.is_new else None
+
+
+def _merge(items: Iterable[Item]) -> list[_Row | tuple[Publication, ...]]:
+    merged: dict[object, _Row | tuple[Publication, ...]] = {}
     for item in items:
         if not isinstance(item, Change):
             merged[object()] = item
             continue
         key = item.binding, item.pk
-        before = merged.pop(key, None)
-        event = _MERGED.get((before.event, item.event), item.event) if isinstance(before, Change) else item.event
-        if event:
-            merged[key] = replace(item, event=event)
+        row = merged.pop(key, None)
+        if not isinstance(row, _Row):
+            row = _Row(item.binding, item.pk, is_new=item.event == "created")
+        row.add(item)
+        merged[key] = row
     return list(merged.values())
 
 
-class _Rows:
-    """The rows that changed, as they are after the commit."""
+class _Reader:
+    """Reads the rows as they are after the commit, and says what to publish of them."""
 
-    def __init__(self, changes: Sequence[Change], using: str) -> None:
+    def __init__(self, rows: Iterable[_Row], using: str) -> None:
         self._using = using
         self._found: dict[Binding, dict[Any, Model]] = {}
         self._versions: dict[Binding, int] = {}
         self._failures: dict[Binding, list[tuple[Any, Exception]]] = defaultdict(list)
         pks: dict[Binding, list[Any]] = defaultdict(list)
-        for change in changes:
-            pks[change.binding].append(change.pk)
+        for row in rows:
+            pks[row.binding].append(row.pk)
         for binding in pks:
             self._read(binding, pks[binding])
 
-    def publications(self, change: Change) -> list[Publication]:
-        """Return what to publish of a change: nothing, if the row tells that it did not happen."""
-        if change.binding not in self._found:
+    def publications(self, row: _Row) -> list[Publication]:
+        """Return what to publish of a row."""
+        if row.binding not in self._found:
             return []
-        obj = self._found[change.binding].get(change.pk)
-        # A savepoint that is made by hand takes the row back, but not the signal.
-        if (obj is None) is not (change.event == "deleted"):
-            return []
+        obj = self._found[row.binding].get(row.pk)
+        event = row.event(exists=obj is not None)
         try:
-            return self._render(change, obj)
+            return self._render(row, event, obj) if event else []
         except Exception as error:
-            self._failures[change.binding].append((change.pk, error))
+            self._failures[row.binding].append((row.pk, error))
             return []
 
     def log_failures(self) -> None:
@@ -142,14 +161,14 @@ class _Rows:
         except Exception:
             logger.exception("%d changes of %s are not published.", len(pks), binding.label)
 
-    def _render(self, change: Change, obj: Model | None) -> list[Publication]:
-        binding = change.binding
+    def _render(self, row: _Row, event: Event, obj: Model | None) -> list[Publication]:
+        binding = row.binding
         if obj is None:
-            assert change.snapshot  # only deletions are published without a row
-            channels, values = change.snapshot.channels, change.snapshot.values
+            assert row.snapshot  # or it would be no deletion
+            channels, values = row.snapshot.channels, row.snapshot.values
         else:
             channels, values = channel_names(binding.push.channels(obj)), binding.values(obj)
-        message = {"event": change.event, "model": binding.label, "pk": change.pk, "fields": values}
+        message = {"event": event, "model": binding.label, "pk": row.pk, "fields": values}
         common: dict[str, Any] = {"id": make_id(), "version": self._versions[binding]}
         try:
             common["data"] = encode(message)
