@@ -89,6 +89,15 @@ def test_bad_frame_ends_the_connection_with_its_code(served, witness, data, as_t
         assert_served(served, witness)
 
 
+def test_frame_that_breaks_the_rules_of_websocket_ends_the_connection(served, witness):
+    """By WebSocket's own code."""
+    with served.peer() as peer:
+        reserved_opcode = bytes([0x83, 0x80, 0, 0, 0, 0])
+        peer.socket.socket.sendall(reserved_opcode)
+        assert peer.rest() == ([], 1002)
+        assert_served(served, witness)
+
+
 def test_thousand_subscriptions_in_a_burst_stop_at_the_limit(served, witness):
     """The first hundred are granted, the others refused one by one, and the connection lives on."""
     with served.peer() as peer:

@@ -295,6 +295,14 @@ def test_drain_waits_no_longer_than_it_is_told(serve):
         slow.socket.socket.close()
 
 
+def test_server_that_stops_without_draining_says_so_too(serve):
+    """By WebSocket's own code; the client comes back after it."""
+    served = serve()
+    with served.peer() as peer:
+        served.stop()
+        assert peer.rest() == ([], 1012)
+
+
 # One connection's faults
 
 
