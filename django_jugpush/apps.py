@@ -16,8 +16,11 @@ class JugpushConfig(AppConfig):
     def ready(self) -> None:
         """Run when all models are known."""
         # Here, since an AppConfig is imported before there may be models.
-        from . import checks, discovery  # noqa: F401 - the checks register themselves
+        from . import checks, discovery, misrouted  # noqa: F401 - the checks register themselves
+        from .access import logins
         from .publishing import registry
 
         registry.connect()
+        logins.connect_receivers()
         discovery.autodiscover()
+        misrouted.connect()

@@ -9,9 +9,9 @@ Where the halves of a push server meet, and how it is mounted in an ASGI applica
 from __future__ import annotations
 
 from ipaddress import ip_network
-from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from .access.authority import authorize
 from .access.origins import origin_allowed
@@ -25,30 +25,24 @@ from .server.types import ASGIApplication, Receive, Scope, Send
 __all__ = ["make_push_server", "make_push_thread", "push_application"]
 
 
-def mount_path() -> str:
-    """Return the path of ``PUBLIC_URL``."""
-    return urlsplit(get_config().PUBLIC_URL).path
-
-
 def make_push_server() -> PushServer:
     """Put a push server together from the project's configuration."""
     config = get_config()
     feed = LocalFeed()
-    endpoint = PublishEndpoint(
-        derived_keys("publish"),
-        feed,
-        allowed_networks=[ip_network(network, strict=False) for network in config.PUBLISH_FROM],
-    )
-    server_config = ServerConfig(
-        path=mount_path(),
-        max_message_size=config.MAX_MESSAGE_SIZE,
-        max_subscriptions=config.MAX_SUBSCRIPTIONS,
-        max_pending=config.MAX_PENDING,
-        ping_interval=config.PING_INTERVAL,
-        explain=settings.DEBUG,
-    )
+    networks = [ip_network(network, strict=False) for network in config.PUBLISH_FROM]
     return PushServer(
-        server_config, authorize=authorize, origin_allowed=origin_allowed, feed=feed, publish_endpoint=endpoint
+        ServerConfig(
+            path=config.mount_path,
+            max_message_size=config.MAX_MESSAGE_SIZE,
+            max_subscriptions=config.MAX_SUBSCRIPTIONS,
+            max_pending=config.MAX_PENDING,
+            ping_interval=config.PING_INTERVAL,
+            explain=settings.DEBUG,
+        ),
+        authorize=authorize,
+        origin_allowed=origin_allowed,
+        feed=feed,
+        publish_endpoint=PublishEndpoint(derived_keys("publish"), feed, allowed_networks=networks),
     )
 
 
@@ -62,16 +56,23 @@ def push_application(application: ASGIApplication, *, push: ASGIApplication | No
     """
     Mount a push server under the path of ``PUBLIC_URL``; everything else goes to ``application``.
 
-    The push server starts with the first connection. Servers that speak ASGI's lifespan are answered here, since
-    Django's application knows nothing of it.
+    The push server starts with its first connection, or with the HTTP server where that speaks ASGI's lifespan, which
+    is answered here: Django's application does not know it.
+
+    Args:
+        application: The project's, from ``get_asgi_application()``.
+        push: What to mount; by default a push server of its own.
+
+    Raises:
+        ImproperlyConfigured: If ``PUBLIC_URL`` has no path, so that nothing would be left for ``application``.
     """
-    path = mount_path()
-    server = push or make_push_server()
+    path = get_config().mount_path
+    if path == "/":
+        raise ImproperlyConfigured("push_application() needs a path in JUGPUSH['PUBLIC_URL'], such as '/juggernaut/'.")
+    mounted = push or make_push_server()
 
-    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"].startswith(path):
-            await server(scope, receive, send)
-        else:
-            await application(scope, receive, send)
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "lifespan" or scope["path"].startswith(path)
+        await (mounted if is_ours else application)(scope, receive, send)
 
-    return mounted
+    return route

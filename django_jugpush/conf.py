@@ -56,6 +56,11 @@ class Config:
     PING_INTERVAL: float = 25.0
     """Seconds between heartbeats."""
 
+    @property
+    def mount_path(self) -> str:
+        """The path of ``PUBLIC_URL``: under it lies everything that the push server answers."""
+        return urlsplit(self.PUBLIC_URL).path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:

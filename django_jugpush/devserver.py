@@ -15,9 +15,10 @@ import contextlib
 import http.server
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import uvicorn
 from django.core.servers.basehttp import WSGIServer
@@ -82,11 +83,19 @@ class PushThread:
         self._config.load()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}{self.path}"
-        self._announcement = rendezvous.announce(self.url)
+        try:
+            self._announcement = rendezvous.announce(self.url)
+        except OSError:
+            listener.close()
+            raise
         atexit.register(self.stop)
         self._thread = threading.Thread(target=self._run, args=[listener], name="jugpush", daemon=True)
         self._thread.start()
-        self._started.result(START_TIMEOUT)
+        try:
+            self._started.result(START_TIMEOUT)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Say goodbye to the clients and stop."""
@@ -102,7 +111,12 @@ class PushThread:
         """Serve a connection of which ``head`` has been read."""
         assert self._loop
         sock.setblocking(False)
-        asyncio.run_coroutine_threadsafe(self._serve_socket(sock, head), self._loop)
+        serving = self._serve_socket(sock, head)
+        try:
+            asyncio.run_coroutine_threadsafe(serving, self._loop)
+        except RuntimeError:  # the loop has just been closed: the process is about to end
+            serving.close()
+            sock.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Be the ASGI application of a server that has another event loop."""
@@ -172,8 +186,11 @@ async def _across(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop) ->
     async def run() -> Any:
         return await awaitable
 
-    coroutine: Coroutine[Any, Any, Any] = run()
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+    running = run()
+    if not loop.is_running():
+        running.close()
+        raise ConnectionResetError("the other event loop has stopped")
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(running, loop))
 
 
 def carry_push(server_class: type[WSGIServer], push: PushThread) -> type[WSGIServer]:
@@ -189,7 +206,7 @@ def carry_push(server_class: type[WSGIServer], push: PushThread) -> type[WSGISer
 def _carrying_handler(
     handler_class: type[http.server.BaseHTTPRequestHandler], push: PushThread
 ) -> type[http.server.BaseHTTPRequestHandler]:
-    prefix = push.path.encode()
+    prefix = quote(push.path).encode()
 
     class PushHandler(handler_class):  # type: ignore[valid-type,misc]
         def parse_request(self) -> bool:

@@ -60,15 +60,25 @@ class Command(NextCommand):
         return asgi.push_application(application, push=self.push) if self.push.is_running else application
 
     def start_push(self) -> None:
-        """Start the push server and say in one line how that went; without it the site is still served."""
+        """Start the push server and say in one line how that went; the site is served without it too."""
+        if self.push.path == "/":
+            self.stdout.write("Push: not served here, since PUBLIC_URL has no path of its own")
+            return
         try:
             self.push.start()
-        except Exception as error:
+        except OSError as error:
             self.stderr.write(f"Push: not available, the site is served without it: {error}")
         else:
-            broker = (get_config().BROKER or "local").partition(":")[0]
-            models, declared = registry.counts(), channels.count()
-            self.stdout.write(
-                f"Push: ready ({broker} broker), "
-                f"{models} model{'' if models == 1 else 's'}, {declared} channel{'' if declared == 1 else 's'}"
-            )
+            self.stdout.write(f"Push: ready ({broker_name()} broker), {tally()}")
+
+
+def broker_name() -> str:
+    """Return the scheme of ``BROKER``, or the class at the end of its dotted path."""
+    broker = get_config().BROKER or "local"
+    return broker.partition(":")[0].rpartition(".")[2]
+
+
+def tally() -> str:
+    """Say how much was found in the apps' ``push.py``."""
+    counts = {"model": registry.counts(), "channel": channels.count()}
+    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+from django_jugpush.asgi import push_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
+
+application = push_application(get_asgi_application())
