@@ -64,7 +64,7 @@ def check_push_modules(**kwargs: Any) -> list[CheckMessage]:
     failed: list[CheckMessage] = [
         Error(
             f"{failure.module} cannot be imported, so what it would publish is not published:\n{failure.last_lines}",
-            hint="Mend the module; the log has the whole traceback.",
+            hint=f"Mend the module. `manage.py shell -c 'import {failure.module}'` shows the whole traceback.",
             id="jugpush.E005",
         )
         for failure in discovery.failures

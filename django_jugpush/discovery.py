@@ -60,8 +60,10 @@ def _import(name: str) -> None:
     try:
         importlib.import_module(name)
     except Exception as error:
-        logger.exception("%s cannot be imported.", name)
-        failures.append(Failure(name, error))
+        failure = Failure(name, error)
+        failures.append(failure)
+        # In short: where checks run, they say it as well, and the autoreloader's parent says everything twice.
+        logger.error("%s cannot be imported:\n%s", name, failure.last_lines)
         _watch(_files(error))
     else:
         if _registered() == before:

@@ -1,0 +1,151 @@
+"""Each check finds its fault, says what to do, and keeps its id."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.core.checks import run_checks
+from django.core.management import call_command
+
+from django_jugpush import ModelPush, channel, checks, discovery, register
+from django_jugpush.access import channels
+from django_jugpush.publishing import receivers, registry
+from django_jugpush.publishing.bindings import Binding
+from tests.app.models import Note, Order
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Undo what a test registers."""
+    monkeypatch.setattr(registry, "bindings", dict(registry.bindings))
+    monkeypatch.setattr(registry, "conflicts", [])
+    monkeypatch.setattr(channels, "_channels", list(channels._channels))
+    before = set(registry.bindings.values())
+    yield
+    for binding in set(registry.bindings.values()) - before:
+        receivers.disconnect(binding)
+
+
+def messages():
+    """Return what our checks say."""
+    return run_checks(tags=[checks.TAG])
+
+
+def test_all_is_well():
+    """With the tests' settings."""
+    assert messages() == []
+
+
+def test_the_checks_run_with_djangos_own():
+    """And alone, by their tag."""
+    call_command("check", tags=["jugpush"], verbosity=0)
+
+
+def test_a_setting_that_is_no_dict_is_found(settings):
+    """Someone took it for a URL."""
+    settings.JUGPUSH = "redis://"
+    [message] = messages()
+    assert message.id == "jugpush.E002" and message.is_serious()
+
+
+def test_unknown_keys_and_bad_values_are_all_found(settings):
+    """Not one after the other."""
+    settings.JUGPUSH = {"BROKR": "dummy://", "MAX_PENDING": -1, "PUBLIC_URL": "push"}
+    assert [message.id for message in messages()] == ["jugpush.E001", "jugpush.E002", "jugpush.E002"]
+    assert messages()[0].hint == "Did you mean 'BROKER'?"
+
+
+def test_a_key_that_resembles_none_gets_the_list(settings):
+    """There is nothing to guess."""
+    settings.JUGPUSH = {"XYZZY": 1}
+    [message] = messages()
+    assert "BROKER, PUBLIC_URL" in message.hint
+
+
+@pytest.mark.parametrize("broker", ["pigeon://", "nowhere.Broker", f"{__name__}.messages"])
+def test_a_broker_that_does_not_exist_is_found(settings, broker):
+    """Before the first publication."""
+    settings.JUGPUSH = {"BROKER": broker}
+    [message] = messages()
+    assert message.id == "jugpush.E002" and broker.rstrip(":/") in message.msg
+
+
+@pytest.mark.parametrize("path", ["nowhere.name", f"{__name__}.TAG"])
+def test_a_naming_of_users_that_does_not_exist_is_found(settings, path):
+    """It would fail at each page."""
+    settings.JUGPUSH = {"USER_CHANNEL": path}
+    [message] = messages()
+    assert message.id == "jugpush.E002" and path in message.msg
+
+
+def test_a_naming_of_users_that_exists_is_taken(settings):
+    """It is not called."""
+    settings.JUGPUSH = {"USER_CHANNEL": f"{__name__}.messages"}
+    assert messages() == []
+
+
+@pytest.mark.parametrize("other", ["django.contrib.staticfiles", "daphne"])
+def test_an_app_whose_runserver_would_win_is_found(settings, other):
+    """Pages would never connect."""
+    before = [name for name in settings.INSTALLED_APPS if name not in ("django_jugpush", other)]
+    apps.set_installed_apps([other, "django_jugpush", *before])
+    try:
+        [message] = messages()
+    finally:
+        apps.unset_installed_apps()
+    assert message.id == "jugpush.E003" and other in message.msg
+
+
+def test_a_second_registration_is_found_with_both_places(registered):
+    """The one that counts is the first."""
+    register(Order)(ModelPush)
+    [message] = messages()
+    assert message.id == "jugpush.E004" and message.obj is Order
+    assert "tests/app/push.py:" in message.msg and "tests/test_checks.py:" in message.msg
+
+
+@pytest.mark.parametrize("name", ["nonsense", "customer__name", "orders"])
+def test_a_field_without_a_column_is_found(registered, name):
+    """Misspelt, a lookup, or the other side of a relation."""
+
+    class NotePush(ModelPush[Note]):
+        fields = ["text", name]
+
+    register(Note)(NotePush)
+    [message] = messages()
+    assert message.id == "jugpush.E006" and repr(name) in message.msg and "text" in message.hint
+
+
+@pytest.mark.parametrize("option", ["fields", "select_related"])
+def test_text_in_place_of_a_list_is_found(registered, option):
+    """Python takes it for a list of letters."""
+    binding = Binding(model=Note, push=type("NotePush", (ModelPush,), {option: "text"})(), place="here")
+    registry.bindings[Note] = binding
+    [message] = messages()
+    assert message.id == "jugpush.E006" and "['text']" in message.hint
+
+
+def test_two_patterns_for_one_name_are_found(registered):
+    """With the name."""
+    channel("room:<str:name>", public=True)
+    channel("room:<int:pk>", public=True)
+    [message] = messages()
+    assert message.id == "jugpush.E007" and "room:<int:pk>" in message.msg
+
+
+def test_a_module_that_failed_is_found_with_the_end_of_its_traceback(monkeypatch):
+    """Where it happened, and what."""
+    try:
+        int("seven")
+    except ValueError as error:
+        monkeypatch.setattr(discovery, "failures", [discovery.Failure("shop.push", error)])
+    [message] = messages()
+    assert message.id == "jugpush.E005"
+    assert __file__ in message.msg and "ValueError: invalid literal" in message.msg
+
+
+def test_a_module_that_registers_nothing_is_pointed_out(monkeypatch):
+    """Perhaps a decorator was forgotten; perhaps it is another library's."""
+    monkeypatch.setattr(discovery, "idle", ["shop.push"])
+    [message] = messages()
+    assert message.id == "jugpush.W001" and not message.is_serious()
