@@ -7,15 +7,15 @@ from django.db import models
 from django.urls import reverse
 
 
-class PasteQuerySet(models.QuerySet):
+class PasteQuerySet(models.QuerySet["Paste"]):
     """The questions that the pages ask."""
 
-    def for_list(self):
+    def for_list(self) -> PasteQuerySet:
         """Add what a line of a list shows, the author and the number of replies; newest first."""
         # The model's own order does not hold in a query with GROUP BY.
         return self.select_related("author").annotate(reply_count=models.Count("replies")).order_by("-pk")
 
-    def matching(self, text):
+    def matching(self, text: str) -> PasteQuerySet:
         """Narrow to the pastes whose text contains ``text``, or whose author's name does."""
         return self.filter(models.Q(code__icontains=text) | models.Q(author__username__icontains=text))
 
@@ -37,13 +37,13 @@ class Paste(models.Model):
     class Meta:
         ordering = ["-pk"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"#{self.pk}"
 
-    def get_absolute_url(self):
+    def get_absolute_url(self) -> str:
         return reverse("paste", args=[self.pk])
 
     @property
-    def author_name(self):
+    def author_name(self) -> str:
         """The author's name as readers see it; a paste may have none."""
         return self.author.get_username() if self.author else "someone"

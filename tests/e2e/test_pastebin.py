@@ -105,16 +105,22 @@ def test_a_filtered_list_stays_right_under_many_saves(site, open_window):
     site.run("Paste.objects.bulk_create(Paste(code=f'needle {n}') for n in range(15))")
     window = open_window("/?q=needle&page=2")
     expect(window.page.locator("#pastes .pastes > li")).to_have_count(5)
-    expected = site.run(
-        "for n in range(50): Paste.objects.create(code=('needle' if n % 2 else 'hay') + f' again {n}')\n"
-        "print(json.dumps([p.pk for p in Paste.objects.filter(code__contains='needle').order_by('-pk')[10:20]]))"
-    )
+    expected, seconds = site.run("""
+import time
+begin = time.monotonic()
+for n in range(50):
+    Paste.objects.create(code=f"{'needle' if n % 2 else 'hay'} again {n}")
+seconds = time.monotonic() - begin
+pastes = Paste.objects.filter(code__contains="needle").order_by("-pk")[10:20]
+print(json.dumps([[paste.pk for paste in pastes], seconds]))
+""")
     window.wait_for(lambda: len(window.publications()) == 50 and not window.unfetched)
     expect(window.page.locator(f"#paste-{expected[-1]}")).to_be_visible()
     shown = window.page.locator("#pastes .pastes > li").evaluate_all("items => items.map(item => item.id)")
     assert shown == [f"paste-{pk}" for pk in expected]
     expect(window.page.locator(".pages")).to_contain_text("Page 2 of 4")
-    assert 1 <= len(window.refreshes) <= 2, window.refreshes
+    # News is collected for 0.3 s before each fetch; a machine that needs longer to save sees more of them.
+    assert 1 <= len(window.refreshes) <= 2 + int(seconds / 0.6), window.refreshes
     assert all(url.endswith("/?q=needle&page=2") for url in window.refreshes)
 
 
@@ -147,12 +153,12 @@ push.publish("banner", {"text": ""})
 
 
 def test_logging_out_is_a_form(open_window):
-    """The button logs out by POST, and the page that follows is connected as a visitor's."""
+    """The button logs out by POST; the page that follows says so for a while and is connected as a visitor's."""
     ann = open_window("/my-pastes/", user="ann")
-    expect(ann.page.get_by_text("You are now logged in as ann.")).to_have_count(0)
     with ann.page.expect_request("**/logout/") as request:
         ann.page.get_by_role("button", name="Log out ann").click()
     assert request.value.method == "POST"
     expect(ann.page.get_by_text("You were logged out.")).to_be_visible()
     ann.wait_connected()
     expect(ann.page.locator(".dot")).to_have_text("live", use_inner_text=True)
+    expect(ann.page.get_by_text("You were logged out.")).to_be_hidden(timeout=10 * SECOND)
