@@ -119,6 +119,7 @@ class Session:
         "_explain",
         "_heard_at",
         "_identity",
+        "_max_message_size",
         "_max_subscriptions",
         "_pending",
         "_ping_due",
@@ -135,6 +136,7 @@ class Session:
         self,
         *,
         client: str,
+        max_message_size: int = 65_536,
         max_subscriptions: int = 100,
         ping_interval: float = 25.0,
         explain: bool = False,
@@ -143,6 +145,7 @@ class Session:
         self.state = SessionState.CONNECTING
         self.code: DisconnectCode | None = None
         self.grants: dict[str, Grant] = {}
+        self._max_message_size = max_message_size
         self._max_subscriptions = max_subscriptions
         self._ping_interval = ping_interval
         self._explain = explain
@@ -174,7 +177,11 @@ class Session:
         if self.state is not SessionState.CONNECTED:
             return
         self._heard_at = now
-        command = decode_command(data)
+        # Most transports end such a connection by themselves, before they have read all of the message.
+        too_long = len(data) > self._max_message_size
+        command = (
+            BadCommand(code=ErrorCode.LIMIT_EXCEEDED, detail="message too long") if too_long else decode_command(data)
+        )
         if isinstance(command, BadCommand):
             self._receive_bad_command(command)
         else:

@@ -59,7 +59,7 @@ class ServerConfig:
     """Where the server is mounted. Its addresses are answered with this prefix and without."""
 
     max_message_size: int = 65_536
-    """Bytes of one message from a client; a longer one ends the connection with WebSocket's code 1009."""
+    """Bytes of one message from a client; with a longer one uvicorn ends the connection by WebSocket's code 1009."""
 
     max_subscriptions: int = 100
     """Channels of one connection."""
@@ -168,6 +168,7 @@ class PushServer:
         client = query.get("client", "")
         session = Session(
             client=client if is_client_id(client) else secrets.token_urlsafe(16),
+            max_message_size=self.config.max_message_size,
             max_subscriptions=self.config.max_subscriptions,
             ping_interval=self.config.ping_interval,
             explain=self.config.explain,

@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT = 5.0
 """Seconds that a client has to take what is queued for it, and the reason why it is sent away."""
 
-MESSAGE_TOO_BIG = 1009  # RFC 6455, 7.4.1
-
 
 @dataclass(frozen=True, slots=True)
 class TextFrame:
@@ -93,7 +91,7 @@ class WebSocketConnection:
         try:
             async with asyncio.timeout_at(self._end_at) as self._timeout:
                 code, reason = await self._write_until_closing(send)
-                await send({"type": "websocket.close", "code": code, "reason": reason})
+                await send({"type": "websocket.close", "code": int(code), "reason": reason})  # daphne takes no subclass
         except OSError:  # the client is gone, or has not taken it in time
             pass
         finally:
@@ -147,18 +145,12 @@ async def _read(server: PushServer, connection: WebSocketConnection, scope: Scop
             if message["type"] == "websocket.disconnect":
                 connection.lost()
                 return
-            _receive(server, connection, message.get("text"))
+            if (text := message.get("text")) is None:
+                server.disconnect(connection, DisconnectCode.NOT_TEXT)
+            else:
+                server.receive(connection, text)
             await asyncio.sleep(0)
     except Exception:
         logger.exception("A connection failed.")
         server.disconnect(connection, DisconnectCode.INTERNAL)
         connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)
-
-
-def _receive(server: PushServer, connection: WebSocketConnection, text: str | None) -> None:
-    if text is None:
-        server.disconnect(connection, DisconnectCode.NOT_TEXT)
-    elif len(text) > server.config.max_message_size:  # uvicorn sees to it by itself; other servers may have no limit
-        connection.close(MESSAGE_TOO_BIG, "message too big")
-    else:
-        server.receive(connection, text)

@@ -295,6 +295,17 @@ def test_client_may_ask_for_a_sign_of_life(peer):
 # Ends
 
 
+def test_too_long_message_is_not_even_read():
+    """It counts as one that cannot be understood."""
+    peer = Peer(max_message_size=100)
+    peer.connect()
+    for _ in range(MAX_BAD_COMMANDS):
+        peer.send(type="ping", x="x" * 100)
+    words = peer.receive()
+    assert words[0]["code"] == ErrorCode.LIMIT_EXCEEDED
+    assert words[-1] == disconnect(DisconnectCode.TOO_MANY_ERRORS)
+
+
 def test_too_many_bad_commands_in_a_row_end_the_session(peer):
     """The last one is answered too."""
     for _ in range(MAX_BAD_COMMANDS):

@@ -373,21 +373,25 @@ def run_door(*messages, config=None):
 CONNECT = {"type": "websocket.connect"}
 
 
-def test_too_long_message_ends_the_connection_under_any_server():
-    """By WebSocket's own code."""
+def test_too_long_message_is_refused_under_any_server():
+    """Where the server itself lets it through."""
     text = json.dumps({"type": "ping", "x": "x" * 1000})
-    accept, greeting, close = run_door(
-        CONNECT, {"type": "websocket.receive", "text": text}, config={"max_message_size": 1000}
+    accept, greeting, answer = run_door(
+        CONNECT,
+        {"type": "websocket.receive", "text": text},
+        {"type": "websocket.disconnect"},
+        config={"max_message_size": 1000},
     )
     assert accept == {"type": "websocket.accept"}
     assert json.loads(greeting["text"])["type"] == "connected"
-    assert (close["type"], close["code"]) == ("websocket.close", 1009)
+    assert json.loads(answer["text"])["code"] == ErrorCode.LIMIT_EXCEEDED
 
 
 def test_binary_message_may_come_with_an_empty_text():
     """The ASGI specification allows both keys."""
     *_, close = run_door(CONNECT, {"type": "websocket.receive", "text": None, "bytes": b"{}"})
     assert close["code"] == DisconnectCode.NOT_TEXT
+    assert type(close["code"]) is int, "daphne closes with 1011 otherwise"
 
 
 def test_client_that_goes_at_once_is_no_fault(caplog):
