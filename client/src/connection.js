@@ -156,7 +156,6 @@ export class Connection {
   }
 
   #connect() {
-    this.#retryTimer.disarm();
     this.#connectTimer.arm(CONNECT_TIMEOUT_MS);
     if (this.#attempt) this.#handler.retrying(this.#attempt);
     /** @type {Socket} */
@@ -221,7 +220,6 @@ export class Connection {
     const before = this.#state;
     if (!this.#move(event)) return;
     for (const timer of [this.#connectTimer, this.#silenceTimer, this.#stableTimer]) timer.disarm();
-    if (event !== "lost") this.#retryTimer.disarm();
     const socket = this.#socket;
     this.#socket = null;
     this.#ping = 0;

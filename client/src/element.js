@@ -1,6 +1,7 @@
 /** @import { MessageDetail } from "./types.js" */
 import { ErrorCode } from "./codes.js";
 import { Timer } from "./backoff.js";
+import { fire } from "./events.js";
 import { liveUrl, pageConsole, serverFor } from "./page.js";
 
 /** A moved element is away for a moment: htmx, Turbo and morphing take it out and put it in again. */
@@ -23,7 +24,7 @@ function loadLive() {
  * Carries the attribute `connected` while subscribed, and fires what it hears as events that bubble.
  */
 export class JuggernautSubscribe extends HTMLElement {
-  // "connected" is not ours alone: a morph takes away what the server's HTML does not have.
+  // "connected" too: a morph takes away what the server's HTML does not have.
   static observedAttributes = ["channel", "token", "denied", "connected"];
 
   /** @type {string | undefined} */
@@ -97,7 +98,7 @@ export class JuggernautSubscribe extends HTMLElement {
     const denied = this.getAttribute("denied");
     if (denied !== null && denied !== this.#denied) {
       pageConsole.explain(`the page did not grant "${this.#channel}": ${denied}`);
-      this.#fire("error", { channel: this.#channel, code: ErrorCode.DENIED, message: denied, temporary: false });
+      fire(this, "error", { channel: this.#channel, code: ErrorCode.DENIED, message: denied, temporary: false });
     }
     this.#denied = denied;
     return denied !== null;
@@ -114,7 +115,7 @@ export class JuggernautSubscribe extends HTMLElement {
   #receive(kind, detail) {
     this.#subscribed = kind === "subscribed" || (this.#subscribed && kind !== "unsubscribed");
     this.#show();
-    if (kind !== "unsubscribed") this.#fire(kind, detail);
+    fire(this, kind, detail);
     if ((kind === "message" || kind === "stale") && this.#isLive) this.#enliven(detail);
   }
 
@@ -126,13 +127,5 @@ export class JuggernautSubscribe extends HTMLElement {
     } catch (error) {
       pageConsole.error(`refresh and fill do not work: ${error}`);
     }
-  }
-
-  /**
-   * @param {string} kind
-   * @param {any} detail
-   */
-  #fire(kind, detail) {
-    this.dispatchEvent(new CustomEvent("juggernaut:" + kind, { bubbles: true, detail }));
   }
 }

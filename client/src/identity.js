@@ -1,4 +1,4 @@
-const KEY = "juggernaut:client";
+const KEY = "juggernaut.client";
 const VALID = /^[0-9A-Za-z_-]{16,64}$/;
 
 /**

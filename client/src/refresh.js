@@ -1,6 +1,7 @@
 /** @import { Console } from "./console.js" */
 import { Timer, backoff } from "./backoff.js";
 import { callEach } from "./console.js";
+import { fire } from "./events.js";
 import { morph } from "./morph.js";
 
 /** News is collected for this long before it is fetched. */
@@ -79,11 +80,11 @@ class Source {
 
   /** @param {number} delay */
   plan(delay) {
-    // A hidden tab is woken by visibilitychange.
-    if (this.#debts.size && !this.#timer.isArmed && !this.#isRunning && !document.hidden) this.#timer.arm(delay);
+    if (this.#debts.size && !this.#timer.isArmed && !this.#isRunning) this.#timer.arm(delay);
   }
 
   async #run() {
+    // A hidden tab is woken by visibilitychange.
     if (document.hidden) return;
     const debts = withoutGone([...this.#debts.values()]);
     this.#debts.clear();
@@ -176,7 +177,7 @@ function refusalOf(response) {
  * @param {Debt[]} debts all with this selector
  */
 function replace(answer, url, selector, debts) {
-  const isWelcome = debts.map(({ element }) => fire(element, "refresh", { url, page: answer.page, selector })).every(Boolean);
+  const isWelcome = debts.map((debt) => fire(targetOf(debt), "refresh", { url, selector, page: answer.page })).every(Boolean);
   if (!debts.length || !isWelcome) return;
   const parts = [];
   for (const old of document.querySelectorAll(selector)) {
@@ -191,7 +192,7 @@ function replace(answer, url, selector, debts) {
   }
   // htmx alone looks at new elements only when told.
   for (const part of parts) /** @type {any} */ (globalThis).htmx?.process(part);
-  for (const { element } of debts) fire(element, "refreshed", { url, parts, selector });
+  for (const debt of debts) fire(targetOf(debt), "refreshed", { url, selector, parts });
 }
 
 /** A page, or a piece of one, that was fetched. */
@@ -251,12 +252,10 @@ function urlFor(element) {
 }
 
 /**
- * @param {Element} element
- * @param {string} kind
- * @param {any} detail
+ * Where an element's events are fired: one that is gone, perhaps by this very refresh, has no way up to the document.
+ *
+ * @param {Debt} debt
  */
-function fire(element, kind, detail) {
-  // An element that is gone, perhaps by this very refresh, has no way up to the document.
-  const target = element.isConnected ? element : document;
-  return target.dispatchEvent(new CustomEvent("juggernaut:" + kind, { bubbles: true, cancelable: kind === "refresh", detail }));
+function targetOf({ element }) {
+  return element.isConnected ? element : document;
 }

@@ -6,9 +6,9 @@ import { clientId } from "./identity.js";
 import { followPage } from "./lifecycle.js";
 import { Subscriptions } from "./subscriptions.js";
 
-const EXPLAIN_UNREACHABLE =
-  "`manage.py runserver` serves push by itself while `django_jugpush` is in INSTALLED_APPS; other servers, " +
-  "runserver_plus and any WSGI server among them, need a push server beside them, and a proxy must pass WebSocket on. ";
+const WHO_ANSWERS =
+  "`manage.py runserver` (but not runserver_plus) carries one while django_jugpush is in INSTALLED_APPS, an ASGI server " +
+  "does with django_jugpush.asgi.push_application(), and a proxy must send this path to it; trying on.";
 
 /**
  * The push server as this page sees it: one connection and its subscriptions, whoever shares them.
@@ -63,7 +63,7 @@ export class PushServer {
   #failed() {
     if (this.#wasConnected) return;
     const address = this.#url.replace(/\?.*/, "");
-    this.#console.explain(`no push server answers at ${address}. ${EXPLAIN_UNREACHABLE}Trying on.`);
+    this.#console.explain(`no push server answers at ${address}: ${WHO_ANSWERS}`);
   }
 
   /** @param {ErrorDetail} error */

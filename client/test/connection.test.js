@@ -163,6 +163,11 @@ test("the server's word counts more than the number", () => {
   assert.equal(connection.state, "ended");
 });
 
+test("the number alone says it too", () => {
+  connect().receive({ type: "disconnect", code: 3501, message: "" });
+  assert.equal(connection.state, "ended");
+});
+
 test("a close frame alone says it too", () => {
   connect().drop(3503);
   assert.equal(connection.state, "ended");

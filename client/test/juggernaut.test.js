@@ -337,6 +337,16 @@ test("a token that comes later opens a channel that was refused without", () => 
   assert.deepEqual(socket.takeCommands(), [{ type: "subscribe", channel: "news", token: "t" }]);
 });
 
+test("a token that comes after the refusal opens the channel at once", () => {
+  jug.subscribe("news");
+  const socket = FakeSocket.last;
+  socket.greet();
+  const [{ id }] = socket.commands.splice(0);
+  socket.receive({ type: "error", id, code: 103, message: "", temporary: false });
+  jug.subscribe("news", () => {}, { token: "t" });
+  assert.deepEqual(socket.takeCommands(), [{ type: "subscribe", channel: "news", token: "t" }]);
+});
+
 test("an error without a known command is told without a channel", () => {
   const heard = listen("error");
   connect().receive({ type: "error", code: 104, message: "unknown command type", temporary: false });
@@ -363,7 +373,7 @@ test("a server that is not there at first is explained once", () => {
     tick(30_000);
   }
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0], /no push server answers at wss:\/\/site\.example\/test-\d+\/websocket\. .*runserver/);
+  assert.match(warnings[0], /no push server answers at wss:\/\/site\.example\/test-\d+\/websocket: .*runserver/);
 });
 
 test("a server that was there needs no explanation", () => {
@@ -396,7 +406,7 @@ test("a tab keeps its id", async () => {
   const id = clientId();
   assert.match(id, /^[0-9A-Za-z_-]{16,64}$/);
   assert.equal(clientId(), id);
-  sessionStorage.setItem("juggernaut:client", "<script>");
+  sessionStorage.setItem("juggernaut.client", "<script>");
   assert.match(clientId(), /^[0-9a-f]{32}$/);
 });
 
