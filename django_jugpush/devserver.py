@@ -197,6 +197,8 @@ def carry_push(server_class: type[WSGIServer], push: PushThread) -> type[WSGISer
     """Return a subclass of Django's WSGI server that leaves requests under ``push.path`` to ``push``."""
 
     class PushCarrier(server_class):  # type: ignore[valid-type,misc]
+        request_queue_size = 128  # after a reload every open page comes back at once
+
         def __init__(self, address: Any, handler_class: Any, *args: Any, **kwargs: Any) -> None:
             super().__init__(address, _carrying_handler(handler_class, push), *args, **kwargs)
 
