@@ -36,9 +36,13 @@ def test_without_a_token_everything_else_is_denied(name):
         authorize(name, None)
 
 
-def test_refusal_names_the_nearest_pattern():
-    """The developer reads what is declared."""
+def test_refusal_names_the_nearest_pattern_under_debug(settings):
+    """The developer reads what is declared; a flood of refusals in production costs no search."""
     channel("banner", public=True)
+    with pytest.raises(SubscriptionDenied, match="not public") as refusal:
+        authorize("baner", None)
+    assert "'banner'" not in refusal.value.detail
+    settings.DEBUG = True
     with pytest.raises(SubscriptionDenied, match="'banner'"):
         authorize("baner", None)
 
