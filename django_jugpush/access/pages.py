@@ -25,7 +25,7 @@ from django_jugpush.exceptions import InvalidChannel, SubscriptionDenied
 from django_jugpush.targets import channel_name
 
 from . import channels
-from .channels import Match
+from .channels import Channel, Match
 from .logins import LOGIN_KEY, fingerprint, login_id
 from .tokens import LIFETIME, make_subscription_token
 
@@ -105,10 +105,9 @@ def _named(request: HttpRequest, to: Any) -> tuple[str, list[Match], bool]:
     if to is None or to == "":
         raise InvalidChannel("", "an argument is empty, or a variable that does not exist")
     name = channel_name(to)
-    if isinstance(to, str):
-        return name, channels.find(name), isinstance(to, LiteralName) and not is_reserved(name)
     if not isinstance(to, Model):
-        return name, channels.find(name), True
+        is_literal = isinstance(to, LiteralName) and not is_reserved(name)
+        return name, channels.find(name), is_literal or isinstance(to, Channel)
     if is_reserved(name):
         _require_own(request, to)
         return name, [], True

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -121,6 +122,11 @@ class TestObjects:
         assert only(page(), channel("guarded", permission="app.view_order")).denied
         with pytest.raises(TypeError):
             page_subscriptions(page(), [channel("a:<int:pk>")])
+
+    @pytest.mark.parametrize("name", ["orders", "user:1"])
+    def test_object_that_merely_has_a_name_is_as_good_as_text(self, page, name):
+        """Nobody vouches for what it says."""
+        assert only(page(), SimpleNamespace(name=lambda: name)).denied
 
     def test_list_is_taken_item_by_item(self, page, alice):
         """None among them is left out."""
