@@ -183,9 +183,10 @@ def test_stale_publication_is_a_word_of_its_own():
     assert message == b'{"type":"stale","channel":"news","reason":"size","spread":0}'
 
 
-def test_publication_with_line_breaks_becomes_one_line():
+@pytest.mark.parametrize("line_break", [b"\n", b"\r", b"\r\n"])
+def test_publication_with_line_breaks_becomes_one_line(line_break):
     """Transports that end a message with a line break can carry it."""
-    message = encode_publication(publication(b'{\r\n "a": "x\\ny"\n}'), spread=None)
+    message = encode_publication(publication(b'{%b "a": "x\\ny"%b}' % (line_break, line_break)), spread=None)
     assert message == b'{"channel":"news","data":{"a":"x\\ny"}}'
 
 

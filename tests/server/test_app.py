@@ -101,6 +101,26 @@ def test_stopping_ends_the_feed_and_what_is_left_of_clients(monkeypatch):
     asyncio.run(main())
 
 
+def test_drain_waits_for_those_who_are_here_and_not_for_those_who_were():
+    """However often the house was empty before."""
+
+    async def main():
+        push = make_push()
+        for _ in range(2):
+            await push.connect(connection := Connection(), SCOPE)
+            push.connection_lost(connection)
+        await push.connect(connection := Connection(), SCOPE)
+        draining = asyncio.create_task(push.drain(60))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not draining.done()
+        push.connection_lost(connection)
+        await asyncio.wait_for(draining, 10)
+        await push.stop()
+
+    asyncio.run(main())
+
+
 def test_strangers_are_no_fault():
     """A connection may be reported lost, or sent away, after it is gone or before it was there."""
     push = make_push()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
 import time
@@ -112,9 +113,9 @@ def test_author_is_spared_its_own_publication(served):
 def test_stale_channel_is_told(served):
     """Instead of data."""
     with served.peer() as peer:
-        peer.subscribe("open")
-        served.publish("open", None, stale="size")
-        assert peer.receive() == {"type": "stale", "channel": "open", "reason": "size", "spread": 20}
+        peer.subscribe("open:stale")
+        served.publish("open:stale", None, stale="size")
+        assert peer.receive() == {"type": "stale", "channel": "open:stale", "reason": "size", "spread": 20}
 
 
 def test_unsubscribed_channel_is_silent(served):
@@ -131,15 +132,16 @@ def test_unsubscribed_channel_is_silent(served):
 
 
 def test_resubscription_is_told_that_it_may_have_missed_something(served):
-    """Until there is a history."""
-    with served.peer() as peer:
-        assert peer.subscribe("open", since="") == {
-            "type": "subscribed",
-            "id": 1,
-            "channel": "open",
-            "recovered": False,
-            "spread": 0,
-        }
+    """Until there is a history; and how long to wait, by the number of those who do the same."""
+    with served.peer() as first, served.peer() as second:
+        for number, peer in enumerate((first, second)):
+            assert peer.subscribe("open:again", since="") == {
+                "type": "subscribed",
+                "id": 1,
+                "channel": "open:again",
+                "recovered": False,
+                "spread": 20 * number,
+            }
 
 
 def test_token_of_another_login_is_refused(served):
@@ -399,6 +401,42 @@ def test_client_that_goes_at_once_is_no_fault(caplog):
     sent = run_door(CONNECT, {"type": "websocket.disconnect", "code": 1001})
     assert "websocket.close" not in [message["type"] for message in sent]
     assert not caplog.records
+
+
+def test_burst_of_one_client_leaves_room_for_others():
+    """Between two of its messages everybody else gets a turn of the event loop."""
+    turns = 0
+    seen = []
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def receive():
+        seen.append(turns)
+        if len(seen) == 1:
+            return CONNECT
+        if len(seen) < 20:
+            return {"type": "websocket.receive", "text": '{"type":"ping"}'}
+        return {"type": "websocket.disconnect"}
+
+    async def send(message):
+        pass
+
+    async def main():
+        served = Served()
+        served.socket.close()
+        counting = asyncio.create_task(count_turns())
+        scope = {"type": "websocket", "path": "/websocket", "query_string": b"protocol=1", "headers": []}
+        scope["headers"] = [(b"upgrade", b"websocket")]
+        await serve_websocket(served.push, scope, receive, send)
+        counting.cancel()
+        await served.push.stop()
+
+    asyncio.run(main())
+    assert all(later > earlier for earlier, later in itertools.pairwise(seen[1:]))
 
 
 def test_queue_is_bounded_by_bytes_on_the_wire():

@@ -1,0 +1,49 @@
+"""A client that broke the rules gets to read why."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from .conftest import TIMEOUT
+
+HANDSHAKE = (
+    b"GET /juggernaut/websocket?protocol=1 HTTP/1.1\r\n"
+    b"Host: 127.0.0.1\r\n"
+    b"Connection: Upgrade\r\n"
+    b"Upgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"\r\n"
+)
+
+SIZE = 10_000_000
+
+
+def test_client_may_finish_what_it_sends_before_it_reads(served):
+    """The connection is not reset under it: the code arrives, and then an orderly end."""
+    with socket.create_connection(("127.0.0.1", served.port), TIMEOUT) as client:
+        client.sendall(HANDSHAKE)
+        received = b""
+        while b'"connected"' not in received:
+            received += client.recv(65_536)
+        client.sendall(b"\x81\xff" + struct.pack("!Q", SIZE) + bytes(4))
+        for _ in range(SIZE // 10_000):
+            client.sendall(bytes(10_000))
+        received = b""
+        while chunk := client.recv(65_536):
+            received += chunk
+        close = received[received.index(b"\x88") :]
+        assert struct.unpack("!H", close[2:4]) == (1009,)
+
+
+def test_server_that_stops_does_not_wait_for_it(serve):
+    """Nothing more is said to a client that was told to go."""
+    served = serve()
+    with socket.create_connection(("127.0.0.1", served.port), TIMEOUT) as client:
+        client.sendall(HANDSHAKE)
+        client.recv(65_536)
+        client.sendall(b"\x81\xff" + struct.pack("!Q", SIZE) + bytes(4))
+        while client.recv(65_536):
+            pass
+        served.stop()
