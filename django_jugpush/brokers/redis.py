@@ -63,7 +63,7 @@ class RedisNames:
     """Turns channels into names in Redis that no other project, site or database can share."""
 
     def __init__(self, url: str, namespace: str) -> None:
-        database = redis.connection.parse_url(url).get("db", 0)
+        database = redis.connection.parse_url(url).get("db", 0)  # type: ignore[no-untyped-call]
         self.prefix = f"{namespace}:{database}:"
         self.control = f"{self.prefix}control"
 
