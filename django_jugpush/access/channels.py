@@ -67,8 +67,7 @@ def channel(
     Works as a plain call and as a decorator of the authorizer.
 
     Args:
-        pattern: A name such as ``"banner"``, a pattern such as ``"export:<uuid:pk>"``, or a model, which stands for
-            the channels of its instances.
+        pattern: A name (``"banner"``), a pattern (``"export:<uuid:pk>"``), or a model: the channels of its instances.
         authorizer: Called with the user and the pattern's values (for a model: with the user and the instance).
         public: Everybody may listen, without a token.
         permission: A permission (``"shop.view_stats"``) that the user must have.
