@@ -68,8 +68,8 @@ class Server:
         with urllib.request.urlopen(f"http://{self.url}{path}", timeout=PATIENCE) as response:
             return response.read().decode()
 
-    def client(self, *channels):
-        self._clients.append(Client(self.url, *channels))
+    def client(self, *channels, origin=None):
+        self._clients.append(Client(self.url, *channels, origin=origin))
         return self._clients[-1]
 
     def interrupt(self):
@@ -93,15 +93,16 @@ class Server:
 class Client:
     """What a page does: connect, subscribe, listen; come back when the connection is lost."""
 
-    def __init__(self, url, *channels):
+    def __init__(self, url, *channels, origin=None):
         self._url = f"ws://{url}/juggernaut/websocket?protocol=1"
         self._channels = channels
+        self._origin = origin
         self._open = ExitStack()
         self._connect()
 
     def _connect(self):
         self._open.close()
-        connecting = connect(self._url, open_timeout=PATIENCE, close_timeout=1, proxy=None)
+        connecting = connect(self._url, origin=self._origin, open_timeout=PATIENCE, close_timeout=1, proxy=None)
         self._socket = self._open.enter_context(connecting)
         self.greeting = self._receive()
         for number, channel in enumerate(self._channels, start=1):

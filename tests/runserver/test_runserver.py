@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -262,6 +265,31 @@ def test_other_server_says_what_to_do(make_site):
     server.get("/orders/1/ship/")
     server.wait_for("no push server of this project was found. Start `manage.py runserver`")
     assert server.output.count("this server carries no push. `manage.py runserver` does") == 1
+
+
+def test_runserver_beside_another_server_carries_its_push(make_site):
+    """Pages of ``runserver_plus`` connect to the port that PUBLIC_URL names, and what it saves arrives there."""
+    port = free_port()
+    site = make_site(
+        SITE_APPS="django_extensions", SITE_JUGPUSH=f'{{"PUBLIC_URL": "http://127.0.0.1:{port}/juggernaut/"}}'
+    )
+    push = site.runserver("--noreload", port=port)
+    pages = site.serve(command="runserver_plus")
+    pages.wait_for("Debugger is active")
+    client = push.client("orders", origin=f"http://{pages.url}")
+    pages.get("/orders/1/ship/")
+    assert news(client) == SHIPPED
+
+
+def test_every_open_page_may_come_back_at_once(site):
+    """The queue of the listening socket holds more than the ten of Django's own."""
+    server = site.runserver("--noreload")
+    host, _, port = server.url.partition(":")
+    os.kill(server.process.pid, signal.SIGSTOP)
+    with ExitStack() as connections:
+        for _ in range(100):
+            connections.enter_context(socket.create_connection((host, int(port)), timeout=0.5))
+        os.kill(server.process.pid, signal.SIGCONT)
 
 
 def test_public_url_without_a_path_leaves_the_port_to_the_site(site):
