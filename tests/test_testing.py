@@ -91,16 +91,19 @@ class InsideTestCase(TestCase):
 
     def test_an_error_is_not_hidden(self):
         """By what would be published."""
-        with self.assertRaises(ZeroDivisionError), capture_publications():
+        with self.assertRaises(ZeroDivisionError), capture_publications() as published:
             publish("x", 1)
             raise ZeroDivisionError
+        self.assertEqual(published, [])
 
     async def test_coroutines_capture_with_async_with(self):
         """The transaction is in another thread there."""
+        await Customer.objects.acreate(name="Ada")
         async with capture_publications() as published:
             order = await Order.objects.acreate()
             await apublish("x", 1)
         published.assertPublished([order, "orders", "x"], times=1)
+        self.assertEqual(len(published), 3)
 
 
 class InsideTransactionTestCase(TransactionTestCase):

@@ -99,4 +99,4 @@ def _send(items: Sequence[Item], using: str) -> None:
     try:
         hand_over(to_publications(items, using))
     except Exception:  # what was to be told has happened, and the request has nothing to do with it
-        logger.exception("%d changes are not published.", len(items))
+        logger.exception("What came of %d changes is not published.", len(items))

@@ -14,9 +14,10 @@ from django.db.models.signals import post_save, pre_delete
 from django.test.utils import CaptureQueriesContext
 
 from django_jugpush import publish, publish_changes
+from django_jugpush.publishing import batch
 from django_jugpush.testing import capture_publications
 from tests.app.models import Customer, Export, Note, Order, Place, Restaurant, UrgentOrder
-from tests.app.push import OrderPush
+from tests.app.push import OrderPush, PlacePush
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -227,6 +228,23 @@ def test_a_model_that_inherits_is_published_as_its_parent(broker):
     assert broker.events() == [(event, "app.place", pk) for event in ("created", "updated", "deleted")]
 
 
+def test_channels_is_asked_about_the_registered_model_only(broker, monkeypatch):
+    """Also where a model that inherits from it is saved or deleted."""
+    asked = []
+    monkeypatch.setattr(PlacePush, "channels", lambda self, place: asked.append(type(place)))
+    restaurant = Restaurant.objects.create(name="Rome")
+    restaurant.delete()
+    assert asked == [Place, Place]
+
+
+def test_a_parent_that_is_kept_is_not_published_as_deleted(broker):
+    """Only the child's row goes."""
+    restaurant = Restaurant.objects.create(name="Rome")
+    broker.publications.clear()
+    restaurant.delete(keep_parents=True)
+    assert not broker.publications
+
+
 def test_the_row_is_read_from_the_database_that_was_written(broker):
     """Another one, or a replica, may have another row by that key, or none."""
     create_order(pk=1, status="default")
@@ -237,10 +255,11 @@ def test_the_row_is_read_from_the_database_that_was_written(broker):
 
 def test_a_key_that_was_assigned_as_text_is_the_same_key(broker):
     """The database makes a number of it."""
+    create_order(pk=7)
     with transaction.atomic():
-        Order(pk="7").save()
         Order.objects.get(pk=7).save()
-    assert broker.events("orders") == [("created", "app.order", 7)]
+        Order(pk="7").save()
+    assert broker.events("orders") == [("updated", "app.order", 7)]
 
 
 def test_expressions_are_published_as_what_they_came_to(broker):
@@ -312,6 +331,15 @@ def test_a_query_that_fails_costs_its_model_only(broker, monkeypatch, caplog):
     assert broker.events() == [("created", "app.customer", customer.pk)]
     assert broker.messages[-1] == ("x", 1)
     assert "changes of app.order are not published" in caplog.text
+
+
+def test_nothing_that_goes_wrong_reaches_who_saves(broker, monkeypatch, caplog):
+    """Whatever it is."""
+    monkeypatch.setattr(batch, "hand_over", lambda publications: 1 / 0)
+    order = Order.objects.create()
+    with transaction.atomic():
+        order.save()
+    assert caplog.text.count("What came of 1 changes is not published") == 2
 
 
 def test_publish_changes_publishes_what_sends_no_signals(broker):
