@@ -15,11 +15,13 @@ from .publication import StaleReason
 
 __all__ = [
     "PROTOCOL_VERSION",
+    "ClientEvent",
     "Command",
     "Connected",
     "Delivery",
     "Disconnect",
     "Error",
+    "Meta",
     "Ping",
     "Pong",
     "Reply",
@@ -38,7 +40,7 @@ CommandId = Annotated[int, msgspec.Meta(gt=0, lt=2**53)]
 
 
 class _Word(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
-    """Base of everything that has a ``type``. Holds text and numbers only, so the garbage collector may skip it."""
+    """Base of everything that has a ``type``. Holds no reference to others, so the garbage collector may skip it."""
 
 
 # Said by the client
@@ -58,6 +60,20 @@ class Unsubscribe(_Word, frozen=True, tag="unsubscribe"):
     """Ask for no more of a channel."""
 
     channel: str
+    id: CommandId | None = None
+
+
+class Meta(_Word, frozen=True, tag="meta"):
+    """Say something of oneself, in the place of what was said before."""
+
+    data: msgspec.Raw = msgspec.Raw()
+    id: CommandId | None = None
+
+
+class ClientEvent(_Word, frozen=True, tag="event"):
+    """Tell the project something. It reaches no other client."""
+
+    data: msgspec.Raw = msgspec.Raw()
     id: CommandId | None = None
 
 
@@ -135,5 +151,5 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spread: int | None = None
 
 
-Command = Subscribe | Unsubscribe | Ping | Pong
+Command = Subscribe | Unsubscribe | Meta | ClientEvent | Ping | Pong
 Reply = Connected | Subscribed | Unsubscribed | Stale | Error | Disconnect | Ping | Pong | Delivery

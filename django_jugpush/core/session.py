@@ -18,18 +18,24 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from django_jugpush.exceptions import InvalidChannel
 
+from .allowance import Allowance
 from .channels import check_name
 from .codec import BadCommand, decode_command
 from .codes import DisconnectCode, ErrorCode
 from .commands import (
     PROTOCOL_VERSION,
+    ClientEvent,
     Command,
     Connected,
     Disconnect,
     Error,
+    Meta,
     Ping,
     Pong,
     Reply,
@@ -39,10 +45,14 @@ from .commands import (
     Unsubscribed,
 )
 from .grants import Grant
+from .values import read_value
 
 __all__ = [
     "MAX_BAD_COMMANDS",
+    "MAX_EVENT_BYTES",
+    "MAX_META_BYTES",
     "Event",
+    "EventReceived",
     "Session",
     "SessionEnded",
     "SessionState",
@@ -54,6 +64,18 @@ __all__ = [
 
 MAX_BAD_COMMANDS = 20
 """So many commands in a row that cannot be understood end a session."""
+
+MAX_META_BYTES = 1024
+"""The longest ``meta`` of a client, as JSON."""
+
+MAX_EVENT_BYTES = 4096
+"""The longest data of a client's event, as JSON."""
+
+EVENT_RATE = 10.0
+"""How many ``meta`` and ``event`` commands a client may send a second in the long run."""
+
+EVENT_BURST = 50
+"""How many it may send at once."""
 
 _CLIENT_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
 
@@ -100,6 +122,15 @@ class SubscriptionEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventReceived:
+    """The client tells the project something. Answer with ``refuse_event`` if nobody can take it."""
+
+    id: int | None
+    data: Any
+    """Unset if it sent none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
     """Nothing follows. Subscriptions that were running have ended without events of their own."""
 
@@ -107,28 +138,32 @@ class SessionEnded:
     """None if the client went by itself."""
 
 
-Event = SubscribeRequested | SubscriptionStarted | SubscriptionEnded | SessionEnded
+Event = SubscribeRequested | SubscriptionStarted | SubscriptionEnded | EventReceived | SessionEnded
 
 
 class Session:
     """The server's side of the protocol for one client."""
 
     __slots__ = (
+        "_allowance",
         "_bad_commands",
         "_events",
         "_explain",
         "_heard_at",
+        "_held_events",
         "_identity",
         "_max_message_size",
         "_max_subscriptions",
         "_pending",
         "_ping_due",
         "_ping_interval",
+        "_public_events",
         "_replies",
         "_requests",
         "client",
         "code",
         "grants",
+        "meta",
         "state",
     )
 
@@ -140,15 +175,21 @@ class Session:
         max_subscriptions: int = 100,
         ping_interval: float = 25.0,
         explain: bool = False,
+        public_events: bool = False,
     ) -> None:
         self.client = client
         self.state = SessionState.CONNECTING
         self.code: DisconnectCode | None = None
         self.grants: dict[str, Grant] = {}
+        self.meta: Any = msgspec.UNSET
+        """What the client says of itself: anything, and true or not."""
         self._max_message_size = max_message_size
         self._max_subscriptions = max_subscriptions
         self._ping_interval = ping_interval
         self._explain = explain
+        self._public_events = public_events
+        self._allowance: Allowance | None = None
+        self._held_events: list[EventReceived] = []
         self._pending: dict[int, Subscribe] = {}
         self._requests = 0
         self._identity: tuple[str | None, str | None] | None = None
@@ -157,6 +198,11 @@ class Session:
         self._ping_due = 0.0
         self._events: list[Event] = []
         self._replies: list[Reply] = []
+
+    @property
+    def user(self) -> str | None:
+        """The verified user's primary key as text."""
+        return self._identity[0] if self._identity else None
 
     # What happens to a session
 
@@ -186,7 +232,7 @@ class Session:
             self._receive_bad_command(command)
         else:
             self._bad_commands = 0
-            self._receive_command(command)
+            self._receive_command(command, now)
 
     def tick(self, now: float) -> bool:
         """Let time pass. Return whether anything follows from it."""
@@ -225,11 +271,17 @@ class Session:
             )
         )
         self._events.append(SubscriptionStarted(channel=command.channel, grant=grant))
+        self._settle_events()
 
     def refuse(self, request: int, code: ErrorCode, detail: str = "") -> None:
         """Refuse a pending subscription. ``detail`` reaches the client only if the session explains."""
         if command := self._pending.pop(request, None):
             self._reply_error(code, command.id, detail)
+            self._settle_events()
+
+    def refuse_event(self, event: EventReceived, code: ErrorCode, detail: str = "") -> None:
+        """Tell the client that an event did not get through."""
+        self._reply_error(code, event.id, detail)
 
     def disconnect(self, code: DisconnectCode) -> None:
         """End the session and tell the client why."""
@@ -258,12 +310,16 @@ class Session:
 
     # Commands
 
-    def _receive_command(self, command: Command) -> None:
+    def _receive_command(self, command: Command, now: float) -> None:
         match command:
             case Subscribe():
                 self._receive_subscribe(command)
             case Unsubscribe():
                 self._receive_unsubscribe(command)
+            case Meta():
+                self._receive_meta(command, now)
+            case ClientEvent():
+                self._receive_event(command, now)
             case Ping():
                 self._replies.append(Pong())
             case Pong():
@@ -302,7 +358,52 @@ class Session:
         for request, pending in self._pending.items():
             if pending.channel == channel:
                 del self._pending[request]
+                self._settle_events()
                 return
+
+    def _receive_meta(self, command: Meta, now: float) -> None:
+        value = self._read_value(command, MAX_META_BYTES, now)
+        if isinstance(value, BadCommand):
+            self._reply_error(value.code, value.id, value.detail)
+        else:
+            self.meta = value
+
+    def _receive_event(self, command: ClientEvent, now: float) -> None:
+        value = self._read_value(command, MAX_EVENT_BYTES, now)
+        if isinstance(value, BadCommand):
+            self._reply_error(value.code, value.id, value.detail)
+        else:
+            self._held_events.append(EventReceived(id=command.id, data=value))
+            self._settle_events()
+
+    def _read_value(self, command: Meta | ClientEvent, limit: int, now: float) -> Any | BadCommand:
+        """Return what a command carries, or why it is refused."""
+        text = bytes(command.data)
+        if self._allowance is None:
+            self._allowance = Allowance(rate=EVENT_RATE, burst=EVENT_BURST)
+        if not self._allowance.take(now):
+            return BadCommand(code=ErrorCode.LIMIT_EXCEEDED, detail="too many in a short time", id=command.id)
+        if len(text) > limit:
+            return BadCommand(code=ErrorCode.LIMIT_EXCEEDED, detail=f"more than {limit} bytes", id=command.id)
+        if not text:
+            return msgspec.UNSET
+        try:
+            return read_value(text.decode())
+        except ValueError as error:
+            return BadCommand(code=ErrorCode.BAD_REQUEST, detail=str(error)[:200], id=command.id)
+
+    def _settle_events(self) -> None:
+        """Let events through, or refuse them; while a subscription is pending, its grant may be what they need."""
+        if not self._held_events:
+            return
+        if self._public_events or any(grant.granted_by != "public" for grant in self.grants.values()):
+            self._events += self._held_events
+        elif self._pending:
+            return
+        else:
+            for event in self._held_events:
+                self.refuse_event(event, ErrorCode.DENIED, "events need a subscription that is not public")
+        self._held_events = []
 
     def _receive_bad_command(self, command: BadCommand) -> None:
         self._reply_error(command.code, command.id, command.detail)
@@ -329,6 +430,7 @@ class Session:
         self.code = code
         self.grants.clear()
         self._pending.clear()
+        self._held_events = []
         self._events.append(SessionEnded(code=code))
 
     def _move_to(self, state: SessionState) -> None:

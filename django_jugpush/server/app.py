@@ -26,6 +26,7 @@ from django_jugpush.core.hub import Connection, Hub
 from django_jugpush.core.publication import Publication
 from django_jugpush.core.session import (
     Event,
+    EventReceived,
     Session,
     SessionEnded,
     SubscribeRequested,
@@ -37,6 +38,7 @@ from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, Subscrip
 
 from .asgi import dispatch
 from .lingering import LingeringProtocol
+from .notices import Notices, Taker
 from .refusals import RefusalLog
 from .types import ASGIApplication, Authorize, OriginAllowed, Receive, Scope, Send
 
@@ -73,6 +75,9 @@ class ServerConfig:
     explain: bool = False
     """Whether clients are told details of a refusal: in development only."""
 
+    public_events: bool = False
+    """Whether clients may send events that have no subscription but public ones."""
+
 
 def uvicorn_options(config: ServerConfig) -> dict[str, Any]:
     """Return what uvicorn must be told, as arguments of ``uvicorn.Config``, so that the limits of ``config`` hold."""
@@ -104,6 +109,7 @@ class PushServer:
         origin_allowed: OriginAllowed,
         feed: Feed,
         publish_endpoint: ASGIApplication | None = None,
+        takers: Sequence[Taker] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -113,6 +119,7 @@ class PushServer:
         self._authorize = authorize
         self._origin_allowed = origin_allowed
         self._feed = feed
+        self._notices = Notices(takers)
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
         self._starting = asyncio.Lock()
@@ -129,6 +136,7 @@ class PushServer:
         """Begin to hear publications, unless that has happened."""
         async with self._starting:
             if self._ticking is None:
+                await self._notices.start()
                 await self._feed.start(self.deliver)
                 self._ticking = asyncio.create_task(self._tick_for_ever(), name="jugpush-heartbeats")
 
@@ -153,6 +161,7 @@ class PushServer:
                 await asyncio.wait([self._ticking])
                 self._ticking = None
                 await self._feed.stop()
+                await self._notices.stop()
 
     # What doors tell
 
@@ -172,6 +181,7 @@ class PushServer:
             max_subscriptions=self.config.max_subscriptions,
             ping_interval=self.config.ping_interval,
             explain=self.config.explain,
+            public_events=self.config.public_events,
         )
         self._sessions[connection] = session
         self.hub.join(session, connection)
@@ -234,10 +244,16 @@ class PushServer:
                 self._decide(session, event)
             case SubscriptionStarted():
                 self.hub.subscribe(session, event.channel)
+                self._notices.subscribed(session, event.channel)
             case SubscriptionEnded():
                 self.hub.unsubscribe(session, event.channel)
+                self._notices.unsubscribed(session, event.channel)
+            case EventReceived():
+                if not self._notices.event(session, event.data):
+                    session.refuse_event(event, ErrorCode.LIMIT_EXCEEDED, "the server has too many events to pass on")
             case SessionEnded():
                 self.hub.leave(session)
+                self._notices.ended(session)
 
     def _decide(self, session: Session, event: SubscribeRequested) -> None:
         try:

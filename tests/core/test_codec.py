@@ -106,7 +106,7 @@ def test_commands_are_understood(text, command):
     [
         ('{"type":"subscribe","id":3}', ErrorCode.BAD_REQUEST, 3),
         ('{"type":"subscribe","id":3,"channel":4}', ErrorCode.BAD_REQUEST, 3),
-        ('{"type":"meta","id":4,"data":{}}', ErrorCode.UNKNOWN_TYPE, 4),
+        ('{"type":"history","id":4,"data":{}}', ErrorCode.UNKNOWN_TYPE, 4),
         ('{"id":5}', ErrorCode.BAD_REQUEST, 5),
         ('{"type":7,"id":5}', ErrorCode.BAD_REQUEST, 5),
         ('{"type":"subscribe","id":0}', ErrorCode.BAD_REQUEST, None),

@@ -19,7 +19,7 @@ ANSWERED = {
     "a lone surrogate": (r'{"type":"subscribe","channel":"\ud800"}', ErrorCode.INVALID_JSON),
     "no type": ('{"channel":"open"}', ErrorCode.BAD_REQUEST),
     "an unknown type": ('{"type":"broadcast","channel":"open"}', ErrorCode.UNKNOWN_TYPE),
-    "a type of later versions": ('{"type":"meta","data":{}}', ErrorCode.UNKNOWN_TYPE),
+    "a type of later versions": ('{"type":"history","data":{}}', ErrorCode.UNKNOWN_TYPE),
     "no channel": ('{"type":"subscribe"}', ErrorCode.BAD_REQUEST),
     "a number for a channel": ('{"type":"subscribe","channel":7}', ErrorCode.BAD_REQUEST),
     "an object for a channel": ('{"type":"subscribe","channel":{"a":1}}', ErrorCode.BAD_REQUEST),
