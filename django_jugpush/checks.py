@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from . import discovery
 from .access.channels import overlaps
+from .access.origins import names_no_origin
 from .brokers import find_class
 from .conf import Config, read_config
 from .publishing import registry
@@ -106,6 +107,21 @@ def check_channels(**kwargs: Any) -> list[CheckMessage]:
             id="jugpush.E007",
         )
         for first, second, name in overlaps()
+    ]
+
+
+@register(TAG)
+def check_origins(**kwargs: Any) -> list[CheckMessage]:
+    """Say if no page could connect."""
+    if read_config(getattr(settings, "JUGPUSH", {}))[1] or not names_no_origin():
+        return []
+    return [
+        Warning(
+            "ALLOWED_HOSTS is ['*'], which names no page as the site's own, so the push server lets none connect.",
+            hint="List the site's origins, such as 'https://www.example.com', in CSRF_TRUSTED_ORIGINS or in "
+            "JUGPUSH['ALLOWED_ORIGINS'], or its hosts in ALLOWED_HOSTS.",
+            id="jugpush.W002",
+        )
     ]
 
 

@@ -149,3 +149,15 @@ def test_a_module_that_registers_nothing_is_pointed_out(monkeypatch):
     monkeypatch.setattr(discovery, "idle", ["shop.push"])
     [message] = messages()
     assert message.id == "jugpush.W001" and not message.is_serious()
+
+
+def test_settings_that_let_no_page_connect_are_found(settings):
+    """A wildcard among the hosts says nothing about pages."""
+    settings.ALLOWED_HOSTS = ["*"]
+    assert [message.id for message in messages()] == ["jugpush.W002"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://www.example.com"]
+    assert messages() == []
+    settings.CSRF_TRUSTED_ORIGINS, settings.ALLOWED_HOSTS = [], ["*", "www.example.com"]
+    assert messages() == []
+    settings.ALLOWED_HOSTS, settings.DEBUG = ["*"], True
+    assert messages() == []

@@ -16,7 +16,7 @@ from django.utils.http import is_same_domain
 
 from django_jugpush.conf import get_config
 
-__all__ = ["origin_allowed"]
+__all__ = ["names_no_origin", "origin_allowed"]
 
 _ORIGIN = re.compile(r"(https?)://([^/?#@\s]+)")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -43,6 +43,12 @@ def origin_allowed(origin: str | None, *, scheme: str, headers: Mapping[str, str
     origin_scheme, host, _ = parsed
     is_weaker = origin_scheme == "http" and scheme == "https"
     return not is_weaker and validate_host(host, _allowed_hosts())
+
+
+def names_no_origin() -> bool:
+    """Tell whether the settings let any host be asked for, but say of no page that it is the site's own."""
+    listed = [*get_config().ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS]
+    return "*" in settings.ALLOWED_HOSTS and not listed and not _allowed_hosts()
 
 
 def _is_no_foreign_page(headers: Mapping[str, str]) -> bool:
