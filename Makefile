@@ -27,6 +27,7 @@ demo: $(VENV)/.package  ## Make a pastebin with users and pastes, start it, and 
 test: deps  ## Run all tests. As root or with CI=1, what is missing is installed; otherwise it is listed.
 	@if command -v npm >/dev/null; then npm --prefix client test; fi
 	$(BIN)/python -m pytest $(ARGS)
+	@.ci/packages  # says once more what was skipped
 
 deps: $(VENV)/.test  ## Install what the tests need.
 	@.ci/packages
