@@ -109,16 +109,17 @@ class Served:
             uvicorn.Config(self.push, log_config=None, timeout_graceful_shutdown=2, **uvicorn_options(self.config))
         )
         self.loop = None
+        self.has_loop = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     async def _serve(self):
         self.loop = asyncio.get_running_loop()
+        self.has_loop.set()
         await self.uvicorn.serve([self.socket])
 
     def start(self):
         self.thread.start()
-        with connect(self.url(), open_timeout=TIMEOUT):
-            pass
+        assert self.has_loop.wait(TIMEOUT)  # the socket listens already, so clients may come
 
     def stop(self):
         self.uvicorn.should_exit = True
