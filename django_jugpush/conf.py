@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
@@ -55,6 +55,12 @@ class Config:
 
     PING_INTERVAL: float = 25.0
     """Seconds between heartbeats."""
+
+    LEGACY_CHANNEL: str | None = "juggernaut"
+    """The Redis channel to which programs publish as in 2011; those that tell of clients begin with it."""
+
+    CLIENT_EVENTS: Literal["granted", "public"] = "granted"
+    """Which clients may send events: those with a subscription that is not public, or all that are connected."""
 
     @property
     def mount_path(self) -> str:
@@ -231,6 +237,18 @@ def _with_slash(url: object) -> str:
     return f"{str(url).rstrip('/')}/"
 
 
+def _legacy_channel(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch(r"[!-~]{1,100}", value)):
+        return value
+    raise ValueError("1 to 100 ASCII characters without spaces, or None")
+
+
+def _client_events(value: object) -> str:
+    if value in ("granted", "public"):
+        return str(value)
+    raise ValueError("'granted' or 'public'")
+
+
 _READERS: dict[str, Callable[[object], Any]] = {
     "BROKER": _url_or_none,
     "PUBLIC_URL": _public_url,
@@ -243,6 +261,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "MAX_SUBSCRIPTIONS": _size,
     "MAX_PENDING": _size,
     "PING_INTERVAL": _seconds,
+    "LEGACY_CHANNEL": _legacy_channel,
+    "CLIENT_EVENTS": _client_events,
 }
 assert list(_READERS) == [field.name for field in fields(Config)]
 

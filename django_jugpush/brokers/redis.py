@@ -28,6 +28,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from django_jugpush.core.firehose import Firehose
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
 
@@ -87,8 +88,8 @@ class RedisBroker(Broker):
 
     def publish(self, publications: Sequence[Publication]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
-        for publication in publications:
-            pipeline.publish(self.names.channel(publication.channel), _encoder.encode(publication))
+        for channel, message in self.messages(publications):
+            pipeline.publish(channel, message)
         try:
             # Not raise_on_error: redis-py would put the command, so the data, into the message and that into a log.
             answers = pipeline.execute(raise_on_error=False)
@@ -99,6 +100,11 @@ class RedisBroker(Broker):
         for answer in answers:
             if isinstance(answer, Exception):
                 raise BrokerError(f"Redis refused a publication: {answer}")
+
+    def messages(self, publications: Sequence[Publication]) -> Iterable[tuple[str, bytes]]:
+        """Return what is published for ``publications``, and to which of Redis's channels."""
+        for publication in publications:
+            yield self.names.channel(publication.channel), _encoder.encode(publication)
 
     def close(self) -> None:
         self._redis.close()
@@ -119,14 +125,27 @@ class RedisFeed(Feed):
 
     One task owns the connection and makes it anew whenever it breaks or falls silent. What was published meanwhile is
     lost to this server, so every channel that was heard before is told that it is stale.
+
+    ``firehose`` is the Redis channel to which anyone may publish as in 2011; None closes it.
     """
 
-    def __init__(self, url: str, *, namespace: str, linger: float = 5.0, ping_interval: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str,
+        firehose: str | None = None,
+        max_size: int = 65_536,
+        linger: float = 5.0,
+        ping_interval: float = 10.0,
+    ) -> None:
         self.names = RedisNames(url, namespace)
         self.is_connected = False
         self._url = url
         self._linger = linger
         self._ping_interval = ping_interval
+        self._firehose_channel = firehose
+        self._firehose = Firehose(max_size=max_size)
         self._deliver: Deliver = lambda publications: None
         self._task: asyncio.Task[None] | None = None
         # By their names in Redis. This, not what redis-py remembers, is the truth that a new connection follows.
@@ -174,7 +193,7 @@ class RedisFeed(Feed):
             )
             try:
                 async with client, client.pubsub() as pubsub:
-                    await pubsub.subscribe(self.names.control)
+                    await pubsub.subscribe(*filter(None, [self.names.control, self._firehose_channel]))
                     if failures:
                         logger.warning("Redis can be heard again, after %d attempts.", failures)
                     failures = 0
@@ -225,7 +244,9 @@ class RedisFeed(Feed):
                 await pubsub.ping()
 
     def _receive(self, message: dict[str, Any]) -> None:
-        if message["type"] == "message":
+        if message["type"] == "message" and message["channel"].decode() == self._firehose_channel:
+            self._deliver(self._firehose.receive(message["data"]))
+        elif message["type"] == "message":
             try:
                 publication = _decoder.decode(message["data"])
             except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
