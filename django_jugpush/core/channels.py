@@ -1,4 +1,4 @@
-"""Channel names: what may be one, and which are reserved. Patterns and authorizers are in :mod:`django_jugpush.access.channels`."""
+"""Channel names: what may be one, and which are reserved. Patterns are in :mod:`django_jugpush.access.channels`."""
 
 from __future__ import annotations
 
