@@ -15,12 +15,15 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .access.authority import authorize
 from .access.origins import origin_allowed
+from .brokers import is_redis
 from .brokers.local import LocalFeed
-from .conf import derived_keys, get_config
+from .conf import Config, derived_keys, get_config
 from .devserver import PushThread
 from .server.app import PushServer, ServerConfig, uvicorn_options
+from .server.notices import Taker
 from .server.publish import PublishEndpoint
 from .server.types import ASGIApplication, Receive, Scope, Send
+from .signalling import SignalSender
 
 __all__ = ["make_push_server", "make_push_thread", "push_application"]
 
@@ -38,12 +41,24 @@ def make_push_server() -> PushServer:
             max_pending=config.MAX_PENDING,
             ping_interval=config.PING_INTERVAL,
             explain=settings.DEBUG,
+            public_events=config.CLIENT_EVENTS == "public",
         ),
         authorize=authorize,
         origin_allowed=origin_allowed,
         feed=feed,
         publish_endpoint=PublishEndpoint(derived_keys("publish"), feed, allowed_networks=networks),
+        takers=_make_takers(config),
     )
+
+
+def _make_takers(config: Config) -> list[Taker]:
+    """Return those who are told what clients do: the project, and where there is a Redis, programs of 2011."""
+    takers: list[Taker] = [SignalSender()]
+    if is_redis(config.BROKER) and config.LEGACY_CHANNEL is not None:
+        from .brokers.juggernaut2011 import Juggernaut2011Notices  # needs the package redis, which is an extra
+
+        takers.append(Juggernaut2011Notices(config.BROKER, key=config.LEGACY_CHANNEL))
+    return takers
 
 
 def make_push_thread() -> PushThread:

@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
+from .brokers import is_redis
 from .brokers.juggernaut2011 import redis_url
 from .conf import get_config
 
@@ -111,5 +112,5 @@ def _connect() -> redis.Redis:
 def _configured_url() -> str | None:
     if not settings.configured and ENVIRONMENT_VARIABLE not in os.environ:  # a script outside of any project
         return None
-    url = redis_url(get_config().BROKER or "")
-    return url if url.startswith(("redis://", "rediss://", "unix://")) else None
+    broker = get_config().BROKER
+    return redis_url(broker) if is_redis(broker) else None

@@ -7,15 +7,22 @@ A project's own broker is named by its dotted path.
 from __future__ import annotations
 
 import importlib
+from typing import TypeGuard
 
 from .base import Broker
 
-__all__ = ["SCHEMES", "find_class"]
+__all__ = ["SCHEMES", "find_class", "is_redis"]
 
 SCHEMES = {
     "dummy": "django_jugpush.brokers.dummy.DummyBroker",
 }
 """The class for each scheme of ``BROKER``. Without a URL it is :class:`django_jugpush.brokers.local.LocalBroker`."""
+
+
+def is_redis(broker: str | None) -> TypeGuard[str]:
+    """Tell whether ``broker`` is the URL of a Redis, also of one with servers of 2011."""
+    scheme, separator, _ = (broker or "").removeprefix("juggernaut+").partition(":")
+    return bool(separator) and scheme in ("redis", "rediss", "unix")
 
 
 def find_class(broker: str) -> type[Broker]:
