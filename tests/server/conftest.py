@@ -99,10 +99,12 @@ class Peer:
 class Served:
     """A push server behind uvicorn, in a thread."""
 
-    def __init__(self, **config):
+    def __init__(self, *, feed=None, takers=(), **config):
         self.config = ServerConfig(**config)
-        self.feed = MemoryFeed()
-        self.push = PushServer(self.config, authorize=authorize, origin_allowed=origin_allowed, feed=self.feed)
+        self.feed = feed or MemoryFeed()
+        self.push = PushServer(
+            self.config, authorize=authorize, origin_allowed=origin_allowed, feed=self.feed, takers=takers
+        )
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.uvicorn = uvicorn.Server(
