@@ -1,4 +1,4 @@
-"""Spares the requests: a broker that could not be reached is left alone for a while."""
+"""Spares the requests: a broker that kept one waiting in vain is left alone for a while."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ __all__ = ["PAUSE", "Circuit"]
 PAUSE = 5.0
 """Seconds for which nothing is tried."""
 
+CHEAP = 0.05
+"""Seconds that an attempt in vain may take without opening the circuit: a refused connection costs a request nothing."""
+
 
 class Circuit:
-    """Publishes through ``broker``; for a time after it was unavailable, fails at once instead."""
+    """
+    Publishes through ``broker``; for a time after it cost somebody a wait in vain, fails at once instead.
+
+    Where an attempt costs nothing, as when a server is being restarted, each batch is tried, and the first after the
+    restart gets through.
+    """
 
     def __init__(self, broker: Broker, *, pause: float = PAUSE, clock: Callable[[], float] = time.monotonic) -> None:
         self.broker = broker
@@ -32,15 +40,16 @@ class Circuit:
             BrokerUnavailable: If the broker is, or was a moment ago.
             BrokerError: If it refuses the batch.
         """
+        started = self._clock()
         if self._open_until is not None:
-            now = self._clock()
-            if now < self._open_until:
+            if started < self._open_until:
                 raise BrokerUnavailable(f"not tried: the broker was away {self._pause:g} seconds ago or less")
-            self._open_until = now + self._pause  # one thread tries, the others go on failing at once
+            self._open_until = started + self._pause  # one thread tries, the others go on failing at once
         try:
             self.broker.publish(publications)
         except BrokerUnavailable:
-            self._open_until = self._clock() + self._pause
+            now = self._clock()
+            self._open_until = now + self._pause if now - started > CHEAP else None
             raise
         except Exception:
             self._open_until = None

@@ -10,15 +10,18 @@ from django_jugpush.publishing.circuit import Circuit
 
 
 class Flaky(Broker):
-    """Raises ``error``, if any, and counts the attempts."""
+    """Raises ``error``, if any, after ``seconds``, and counts the attempts."""
 
-    def __init__(self):
+    def __init__(self, clock):
+        self.clock = clock
         self.error = None
+        self.seconds = 0.2
         self.attempts = 0
 
     def publish(self, publications):
         self.attempts += 1
         if self.error:
+            self.clock.now += self.seconds
             raise self.error
 
 
@@ -35,8 +38,8 @@ def clock():
 
 
 @pytest.fixture
-def broker():
-    return Flaky()
+def broker(clock):
+    return Flaky(clock)
 
 
 @pytest.fixture
@@ -47,10 +50,21 @@ def circuit(broker, clock):
 def test_for_five_seconds_nothing_is_tried(circuit, broker, clock):
     """Each request would wait for a timeout otherwise."""
     broker.error = BrokerUnavailable("away")
-    for clock.now in (100.0, 100.0, 104.9):
+    for clock.now in (100.0, 100.2, 105.1):
         with pytest.raises(BrokerUnavailable):
             circuit.publish([])
     assert broker.attempts == 1
+
+
+def test_what_costs_nothing_is_tried_each_time(circuit, broker):
+    """A connection that is refused at once holds nobody up, and the first batch after a restart gets through."""
+    broker.error, broker.seconds = BrokerUnavailable("refused"), 0.001
+    for _ in range(3):
+        with pytest.raises(BrokerUnavailable, match="refused"):
+            circuit.publish([])
+    broker.error = None
+    circuit.publish([])
+    assert broker.attempts == 4
 
 
 def test_then_it_is_tried_again(circuit, broker, clock):
@@ -58,7 +72,7 @@ def test_then_it_is_tried_again(circuit, broker, clock):
     broker.error = BrokerUnavailable("away")
     with pytest.raises(BrokerUnavailable):
         circuit.publish([])
-    broker.error, clock.now = None, 105.0
+    broker.error, clock.now = None, 105.2
     circuit.publish([])
     circuit.publish([])
     assert broker.attempts == 3
@@ -69,7 +83,7 @@ def test_while_one_tries_the_others_fail_at_once(circuit, broker, clock):
     broker.error = BrokerUnavailable("away")
     with pytest.raises(BrokerUnavailable):
         circuit.publish([])
-    clock.now = 105.0
+    clock.now = 105.2
 
     def try_meanwhile(publications):
         with pytest.raises(BrokerUnavailable, match="not tried"):
@@ -93,7 +107,7 @@ def test_a_refusal_after_an_outage_closes_the_circuit(circuit, broker, clock):
     broker.error = BrokerUnavailable("away")
     with pytest.raises(BrokerUnavailable):
         circuit.publish([])
-    broker.error, clock.now = BrokerError("too many"), 105.0
+    broker.error, clock.now = BrokerError("too many"), 105.2
     for _ in range(2):
         with pytest.raises(BrokerError, match="too many"):
             circuit.publish([])
