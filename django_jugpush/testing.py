@@ -35,7 +35,7 @@ class Record:
 
     channel: str
     data: Any
-    exclude: str | None
+    exclude: tuple[str, ...]
     stale: StaleReason | None
     id: str
 

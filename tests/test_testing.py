@@ -26,7 +26,7 @@ class InsideTestCase(TestCase):
             publish("x", 1, exclude="client")
         self.assertEqual([record.channel for record in published], [f"app.order:{order.pk}", "orders", "x"])
         self.assertEqual(published[0].data["fields"]["status"], "paid")
-        self.assertEqual(published[2].exclude, "client")
+        self.assertEqual(published[2].exclude, ("client",))
 
     def test_what_was_done_before_is_not(self):
         """Setting up a test is not what it is about."""
@@ -214,4 +214,4 @@ def test_a_stale_publication_is_shown(settings):
     """It has no data to show."""
     from django_jugpush.testing import Record
 
-    assert str(Record(channel="x", data=None, exclude=None, stale="size", id="1")) == "x: stale (size)"
+    assert str(Record(channel="x", data=None, exclude=(), stale="size", id="1")) == "x: stale (size)"

@@ -101,8 +101,8 @@ class Juggernaut2011Broker(RedisBroker):
 
 
 def _encode(channels: list[str], publication: Publication) -> bytes:
-    excluded = [publication.exclude] if isinstance(publication.exclude, str) else list(publication.exclude or ())
-    exclude = excluded[0] if len(excluded) == 1 else excluded or None
+    excluded = publication.exclude
+    exclude = excluded[0] if len(excluded) == 1 else list(excluded) or None
     return msgspec.json.encode(_Message(channels=channels, data=publication.data, exclude=exclude))
 
 

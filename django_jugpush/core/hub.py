@@ -8,7 +8,7 @@ handed over in one loop that calls one method per listener.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Protocol
 
 from .codec import encode_publication
@@ -128,30 +128,36 @@ class Hub:
         """Return over how many milliseconds the listeners of a channel should spread what they all do."""
         return self.listeners(channel) * 1000 // REFRESH_RATE
 
-    def publish(self, publication: Publication) -> None:
+    def publish(self, publication: Publication) -> int:
         """
-        Hand a publication to everyone who listens to its channel, except the client that it excludes.
+        Hand a publication to everyone who listens to its channel, except the clients that it excludes; return to how
+        many that is.
 
         Raises:
             UnicodeError, msgspec.DecodeError: If its data is nothing that a browser could read.
         """
         by_wire = self._listeners_of.get(publication.channel)
         if by_wire is None:
-            return
+            return 0
         spread = self.spread(publication.channel)
         if not publication.stale and spread < MIN_SPREAD:
             message = encode_publication(publication, spread=None)
         else:
             message = encode_publication(publication, spread=spread)
+        exclude = frozenset(publication.exclude)
+        recipients = 0
         # Snapshots: a connection that overflows leaves the hub in the middle of this.
         for wire, listeners in tuple(by_wire.items()):
             frame = wire(message)
-            for connection in _recipients(listeners, publication.exclude):
+            connections = _recipients(listeners, exclude)
+            recipients += len(connections)
+            for connection in connections:
                 try:
                     connection.send(frame)
                 except Exception:
                     logger.exception("A connection failed to take a publication.")
                     connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)
+        return recipients
 
     def _remove_listener(self, session: Session, channel: str) -> bool:
         by_wire = self._listeners_of[channel]
@@ -167,7 +173,7 @@ class Hub:
         return False
 
 
-def _recipients(listeners: dict[Session, Connection], exclude: str | None) -> list[Connection]:
-    if exclude is None:
+def _recipients(listeners: dict[Session, Connection], exclude: Collection[str]) -> list[Connection]:
+    if not exclude:
         return list(listeners.values())
-    return [connection for session, connection in listeners.items() if session.client != exclude]
+    return [connection for session, connection in listeners.items() if session.client not in exclude]

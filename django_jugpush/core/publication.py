@@ -23,8 +23,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     data: msgspec.Raw = msgspec.Raw(b"null")
     """JSON in UTF-8, without line breaks between tokens."""
 
-    exclude: str | None = None
-    """The id of a client that must not get it: usually the one that caused it."""
+    exclude: tuple[str, ...] = ()
+    """The ids of clients that must not get it: usually the one that caused it."""
 
     stale: StaleReason | None = None
     """Set instead of ``data``: tells clients that what they have is no longer complete."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -24,7 +25,7 @@ def publish(
     to: Targets,
     data: Any,
     *,
-    exclude: str | None = None,
+    exclude: str | Iterable[str] | None = None,
     on_commit: bool = True,
     using: str | None = None,
     raise_on_error: bool = False,
@@ -38,7 +39,7 @@ def publish(
     Args:
         to: A channel name, a model instance, a user, a declared channel, or several of them.
         data: Anything that Django writes as JSON.
-        exclude: The id of a client that does not get it: usually the one that caused it.
+        exclude: The id of a client that does not get it, usually the one that caused it; or several.
         on_commit: False publishes at once, inside a transaction too.
         using: The database whose transaction is waited for; by default ``default``.
         raise_on_error: Raise what the broker raises. After a commit there is nobody left to raise it to.
@@ -58,7 +59,7 @@ async def apublish(
     to: Targets,
     data: Any,
     *,
-    exclude: str | None = None,
+    exclude: str | Iterable[str] | None = None,
     on_commit: bool = True,
     using: str | None = None,
     raise_on_error: bool = False,
@@ -100,12 +101,21 @@ def publish_changes(queryset: QuerySet[Any], *, event: Event = "updated") -> Non
         batch.add(changes, using)
 
 
-def _make_publications(to: Targets, data: Any, exclude: str | None) -> tuple[str, tuple[Publication, ...]]:
+def _make_publications(
+    to: Targets, data: Any, exclude: str | Iterable[str] | None
+) -> tuple[str, tuple[Publication, ...]]:
     publication_id = make_id()
     encoded = encode(data)
+    excluded = _client_ids(exclude)
     return publication_id, tuple(
-        Publication(id=publication_id, channel=channel, data=encoded, exclude=exclude) for channel in channel_names(to)
+        Publication(id=publication_id, channel=channel, data=encoded, exclude=excluded) for channel in channel_names(to)
     )
+
+
+def _client_ids(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return each id once, as plain text. The header that another request lacks excludes nobody."""
+    given = [exclude] if isinstance(exclude, str) else exclude or ()
+    return tuple(dict.fromkeys(str.__str__(client) for client in given if client))
 
 
 def _send(publications: tuple[Publication, ...], on_commit: bool, using: str | None, raise_on_error: bool) -> None:

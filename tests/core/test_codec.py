@@ -167,7 +167,7 @@ def publication(data=b"null", **more):
 
 def test_publication_carries_its_data_as_it_is():
     """Numbers and spaces of the publisher's JSON are left alone; its id and whom it excludes stay here."""
-    message = encode_publication(publication(b'{"price": 1.10}', exclude="me"), spread=None)
+    message = encode_publication(publication(b'{"price": 1.10}', exclude=("me",)), spread=None)
     assert message == b'{"channel":"news","data":{"price": 1.10}}'
 
 

@@ -6,6 +6,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import mark_safe
 
 from django_jugpush import apublish, channel_name, publish, user_channel
 from django_jugpush.brokers.base import Broker
@@ -18,10 +19,37 @@ def test_an_id_is_returned_and_shared_by_all_channels(broker):
     """It is one publication."""
     publication_id = publish(["a", "b"], {"text": "hello"}, exclude="client")
     assert [(p.id, p.channel, p.exclude) for p in broker.publications] == [
-        (publication_id, "a", "client"),
-        (publication_id, "b", "client"),
+        (publication_id, "a", ("client",)),
+        (publication_id, "b", ("client",)),
     ]
     assert publish("a", 1) != publication_id
+
+
+@pytest.mark.parametrize(
+    ("given", "excluded"),
+    [
+        (None, ()),
+        ("", ()),
+        ([], ()),
+        ("one", ("one",)),
+        (["one", "two", "one"], ("one", "two")),
+        (["one", None, ""], ("one",)),
+        ({"one": 1}, ("one",)),
+        (mark_safe("one"), ("one",)),
+    ],
+)
+def test_one_client_or_several_are_excluded(broker, given, excluded):
+    """A request without the header has none to exclude."""
+    publish("x", 1, exclude=given)
+    assert broker.publications[0].exclude == excluded
+    assert {type(client) for client in broker.publications[0].exclude} <= {str}
+
+
+def test_what_is_no_clients_id_is_refused_at_the_call(broker):
+    """Not when it is handed to the broker, where nobody would see it."""
+    with pytest.raises(TypeError):
+        publish("x", 1, exclude=[42])
+    assert not broker.batches
 
 
 def test_to_no_channel_nothing_is_published(broker):
@@ -84,8 +112,8 @@ def test_apublish_takes_what_publish_takes(broker):
     """And returns the id."""
     publication_id = async_to_sync(apublish)(["a", "b"], 1, exclude="client")
     assert [(p.id, p.channel, p.exclude) for p in broker.publications] == [
-        (publication_id, "a", "client"),
-        (publication_id, "b", "client"),
+        (publication_id, "a", ("client",)),
+        (publication_id, "b", ("client",)),
     ]
 
 

@@ -104,7 +104,7 @@ def test_author_is_spared_its_own_publication(served):
     with served.peer(query=f"protocol=1&client={CLIENT}") as author, served.peer() as reader:
         author.subscribe("open")
         reader.subscribe("open")
-        served.publish("open", 1, exclude=CLIENT)
+        served.publish("open", 1, exclude=(CLIENT,))
         served.publish("open", 2)
         assert author.receive()["data"] == 2
         assert [reader.receive()["data"], reader.receive()["data"]] == [1, 2]
