@@ -15,7 +15,7 @@ PAUSE = 5.0
 """Seconds for which nothing is tried."""
 
 CHEAP = 0.05
-"""Seconds that an attempt in vain may take without consequence: a connection that is refused costs a request nothing."""
+"""Seconds that an attempt in vain may take without consequence: a refused connection costs a request nothing."""
 
 
 class Circuit:
