@@ -6,6 +6,7 @@ It needs a Node of its own time, so both come from npm, once: into the directory
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -114,20 +115,23 @@ class Original:
         finally:
             connection.close()
 
+    @contextlib.contextmanager
     def page(self):
-        """Return a client that is connected."""
-        return Page(self.port, self.handshake())
+        """A client that is connected."""
+        session_id = self.handshake()
+        url = f"ws://127.0.0.1:{self.port}/socket.io/1/websocket/{session_id}"
+        # No pings: the original's pongs are broken.
+        with connect(url, ping_interval=None, close_timeout=1, compression=None, open_timeout=TIMEOUT) as socket:
+            assert socket.recv(TIMEOUT) == "1::"
+            yield Page(session_id, socket)
 
 
 class Page:
     """Speaks what the original's browser client speaks over WebSocket."""
 
-    def __init__(self, port, session_id):
+    def __init__(self, session_id, socket):
         self.session_id = session_id
-        url = f"ws://127.0.0.1:{port}/socket.io/1/websocket/{session_id}"
-        # Its pongs are broken.
-        self.socket = connect(url, ping_interval=None, close_timeout=1, compression=None, open_timeout=TIMEOUT)
-        assert self.socket.recv(TIMEOUT) == "1::"
+        self.socket = socket
 
     def send(self, **word):
         self.socket.send(f"3:::{json.dumps(word)}")
@@ -138,6 +142,3 @@ class Page:
             self.socket.send(packet)
         assert packet.startswith("3:::")
         return json.loads(packet.removeprefix("3:::"))
-
-    def close(self):
-        self.socket.close()

@@ -58,12 +58,9 @@ def test_channels_get_it_in_the_order_given(served, redis_server):
 
 def test_excepted_clients_do_not_get_it(served, redis_server):
     """One, or several; each by the id that its page knows as sessionID."""
-    queries = [f"protocol=1&client=client-number-{number}-0123456789" for number in range(3)]
-    with (
-        served.peer(query=queries[0]) as one,
-        served.peer(query=queries[1]) as two,
-        served.peer(query=queries[2]) as three,
-    ):
+    ids = [f"client-number-{number}-0123456789" for number in range(3)]
+    with contextlib.ExitStack() as stack:
+        one, two, three = (stack.enter_context(served.peer(query=f"protocol=1&client={id}")) for id in ids)
         for peer in (one, two, three):
             peer.subscribe("open:a")
         publish(redis_server, {"channels": ["open:a"], "data": 1, "except": ids[0]})
