@@ -58,7 +58,10 @@ def trusted_meta(meta: Any, user: str | None) -> Any:
     """
     if meta is msgspec.UNSET:
         return {USER_KEY: user} if user is not None else meta
-    if not isinstance(meta, dict) or (user is not None and str(meta.get(USER_KEY)) == user):
+    if not isinstance(meta, dict):
+        return meta
+    said = meta.get(USER_KEY)
+    if user is not None and type(said) in (int, str) and str(said) == user:
         return meta
     rest = {key: value for key, value in meta.items() if key != USER_KEY}
     return rest if user is None else {USER_KEY: user} | rest
