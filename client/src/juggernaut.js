@@ -55,7 +55,7 @@ export class Juggernaut {
     this.#server = serverFor(options);
     this.#server.observers.add((kind, detail) => this.#observe(kind, detail));
     // A connection that others made: this object's `connect` comes all the same.
-    if (this.state === "connected") queueMicrotask(() => this.#observe("connect", { client: this.client }));
+    if (this.state === "connected") queueMicrotask(() => this.#joinConnected());
     else if (!options.lazy) this.#server.connection.open();
   }
 
@@ -189,16 +189,22 @@ export class Juggernaut {
   #observe(kind, detail) {
     if (kind === "message") {
       this.#message(detail);
+    } else if (kind === "greet") {
+      this.#greet();
     } else {
-      if (kind === "connect") this.#connected();
+      if (kind === "connect") for (const text of this.#waiting.splice(0)) this.write(text);
       this.#trigger(kind, detail);
     }
   }
 
-  #connected() {
+  #greet() {
     this.#greeted = true;
     this.#sendMeta();
-    for (const text of this.#waiting.splice(0)) this.write(text);
+  }
+
+  #joinConnected() {
+    this.#greet();
+    this.#observe("connect", { client: this.client });
   }
 
   #sendMeta() {

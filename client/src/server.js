@@ -46,9 +46,10 @@ export class PushServer {
   #connected(client) {
     this.#wasConnected = true;
     this.client = client ?? this.client;
-    // Observers first: meta goes out before the subscriptions, as in 2011.
-    this.#tell("connect", { client: this.client });
+    // Meta goes out before the subscriptions, as in 2011; what the page writes after them: an event needs one.
+    this.#tell("greet", undefined);
     this.subscriptions.resubscribe();
+    this.#tell("connect", { client: this.client });
   }
 
   /** @param {Ending} ending */

@@ -245,6 +245,25 @@ test("write sends text, messages and objects as JSON", () => {
   assert.deepEqual(socket.takeCommands().map(({ data }) => data), [1, 2, 3]);
 });
 
+test("what is written early goes out after the subscriptions, since an event needs one", () => {
+  jug.meta = 1;
+  jug.on("connect", () => jug.write({ type: "event", data: "at connect" }));
+  jug.write({ type: "event", data: "before" });
+  jug.subscribe("news");
+  FakeSocket.last.greet();
+  assert.deepEqual(
+    FakeSocket.last.takeCommands().map(({ type, data }) => data ?? type),
+    [1, "subscribe", "before", "at connect"],
+  );
+});
+
+test("a subscription made while connecting is asked for once", () => {
+  jug.on("connect", () => jug.subscribe("news"));
+  jug.connect();
+  FakeSocket.last.greet();
+  assert.deepEqual(FakeSocket.last.takeCommands(), [{ type: "subscribe", channel: "news" }]);
+});
+
 test("write waits for the connection, and only once", () => {
   jug.write({ type: "event", data: 1 });
   FakeSocket.last.greet();
