@@ -47,6 +47,9 @@ CONNECT_TIMEOUT = 0.2
 ANSWER_TIMEOUT = 0.8
 """Seconds that a publish waits for an answer."""
 
+MAX_CONNECTIONS = 2**31
+"""No limit: there are as many as threads that publish at the same time. redis-py refuses the 101st unless told."""
+
 FIRST_PAUSE = 0.05
 """Seconds that the first attempt to hear Redis again waits at most; doubled with each."""
 
@@ -75,16 +78,20 @@ class RedisNames:
 
 
 class RedisBroker(Broker):
-    """Publishes through a Redis, one round trip a batch. Shared by threads; survives a fork."""
+    """Publishes through a Redis, one round trip a batch. Shared by threads, each with a connection of its own."""
 
     def __init__(self, url: str, *, namespace: str) -> None:
         self.names = RedisNames(url, namespace)
-        self._redis = redis.Redis.from_url(
+        pool = redis.ConnectionPool.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=CONNECT_TIMEOUT,
             socket_timeout=ANSWER_TIMEOUT,
+            max_connections=MAX_CONNECTIONS,
         )
+        # Not Redis.from_url(): such a client closes its pool when it goes, and a forked child, where a lock of the
+        # pool may be held by a thread that is not there, would not come to its end.
+        self._redis = redis.Redis(connection_pool=pool)
 
     def publish(self, publications: Sequence[Publication]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
@@ -107,7 +114,7 @@ class RedisBroker(Broker):
             yield self.names.channel(publication.channel), _encoder.encode(publication)
 
     def close(self) -> None:
-        self._redis.close()
+        self._redis.connection_pool.disconnect()
 
 
 @dataclass(slots=True)

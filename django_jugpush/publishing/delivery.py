@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -106,11 +107,12 @@ def _delivery() -> Delivery:
     if _substitutes:
         return _substitutes[-1]
     # Django's test runner is what makes the outbox.
-    return _make_delivery(get_config(), is_testing=hasattr(mail, "outbox"))
+    return _make_delivery(get_config(), is_testing=hasattr(mail, "outbox"), process=os.getpid())
 
 
+# A forked child makes its own: its parent's holds connections, and perhaps a lock that no thread is left to release.
 @functools.cache
-def _make_delivery(config: Config, *, is_testing: bool) -> Delivery:
+def _make_delivery(config: Config, *, is_testing: bool, process: int) -> Delivery:
     return Delivery(_make_broker(config, is_testing=is_testing))
 
 
