@@ -146,7 +146,7 @@ def test_a_savepoint_made_by_hand_creates_no_phantom(broker):
     """Django runs the callbacks of such a savepoint all the same; the rows tell the truth."""
     with transaction.atomic():
         kept = Order.objects.create()
-        savepoint = transaction.savepoint()
+        savepoint = transaction.get_connection().savepoint()
         Order.objects.create()
         Order.objects.get(pk=kept.pk).delete()
         transaction.savepoint_rollback(savepoint)
@@ -158,7 +158,7 @@ def test_a_deletion_undone_by_hand_is_not_published(broker):
     order = Order.objects.create()
     broker.publications.clear()
     with transaction.atomic():
-        savepoint = transaction.savepoint()
+        savepoint = transaction.get_connection().savepoint()
         Order.objects.get().delete()
         transaction.savepoint_rollback(savepoint)
     assert Order.objects.filter(pk=order.pk).exists()
@@ -343,7 +343,7 @@ def _run(step):
                 for inner in steps:
                     _run(inner)
         case "roll back by hand", steps:
-            savepoint = transaction.savepoint()
+            savepoint = transaction.get_connection().savepoint()
             for inner in steps:
                 _run(inner)
             transaction.savepoint_rollback(savepoint)
