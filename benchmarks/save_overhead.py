@@ -2,8 +2,8 @@
 What a registered model costs a test suite: saves in one transaction, with the dummy broker that tests have.
 
 The same model is saved without receivers (``plain``), and with them (``registered``), when each save makes a
-publication at the commit. Both run in one process and in turn, so that noise hits them alike. Prints medians of CPU time and their
-ratio. A model that is not registered has no receivers at all, so it is ``plain`` by construction.
+publication at the commit. Both run in one process and in turn, so that noise hits them alike. Prints medians of CPU
+time and their ratio. A model that is not registered has no receivers at all, so it is ``plain`` by construction.
 
 Run: ``python -m benchmarks.save_overhead``
 """
