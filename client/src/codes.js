@@ -18,6 +18,7 @@ export const ErrorCode = Object.freeze({
 export const DisconnectCode = Object.freeze({
   SHUTDOWN: 3001,
   INTERNAL: 3004,
+  NOT_THE_SERVER: 3005,
   SLOW: 3008,
   NO_PONG: 3012,
   TOO_MANY_ERRORS: 3501,

@@ -8,6 +8,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const PONG_TIMEOUT_MS = 5_000;
 /** A connection that lasted this long was a good one: the next wait is short again. */
 const STABLE_MS = 10_000;
+/** When the server has said that it will soon be back, no wait is longer, or than its `spread` … */
+const SOON_MS = 2_000;
+/** … for so many attempts. */
+const SOON_ATTEMPTS = 30;
 
 /**
  * What moves a connection from state to state; an event that a state does not name is ignored there.
@@ -80,6 +84,8 @@ export class Connection {
   #socket = null;
   #attempt = 0;
   #ping = 0;
+  /** Over how many milliseconds those come back whom the server has sent away for a short time; else -1. */
+  #spread = -1;
   #connectTimer = new Timer(() => this.#lose({ code: 1006, message: "no answer in time", reconnect: true }));
   #retryTimer = new Timer(() => this.#move("retry"));
   #silenceTimer = new Timer(() => this.#lose({ code: 1006, message: "no sign of life", reconnect: true }));
@@ -151,8 +157,15 @@ export class Connection {
     if (!next) return false;
     this.#state = next;
     if (next === "connecting") this.#connect();
-    else if (next === "waiting") this.#retryTimer.arm(backoff(this.#attempt++));
+    else if (next === "waiting") this.#retryTimer.arm(this.#nextWait());
     return true;
+  }
+
+  #nextWait() {
+    const attempt = this.#attempt++;
+    if (this.#spread < 0 || attempt > SOON_ATTEMPTS) return backoff(attempt);
+    if (!attempt) return Math.random() * this.#spread;
+    return backoff(attempt - 1, undefined, Math.max(SOON_MS, this.#spread));
   }
 
   #connect() {
@@ -182,7 +195,7 @@ export class Connection {
     if (this.#ping) this.#silenceTimer.arm(2 * this.#ping);
     if (frame.type === "connected") this.#establish(frame);
     else if (frame.type === "ping") this.send({ type: "pong" });
-    else if (frame.type === "disconnect") this.#closed(endingOf(frame));
+    else if (frame.type === "disconnect") this.#dismiss(frame);
     else if (frame.type !== "pong" && this.#state === "connected") this.#handler.received(frame);
   }
 
@@ -192,8 +205,18 @@ export class Connection {
     this.#connectTimer.disarm();
     this.#stableTimer.arm(STABLE_MS);
     this.#ping = frame.ping ?? 0;
+    this.#spread = -1;
     if (this.#ping) this.#silenceTimer.arm(2 * this.#ping);
     this.#handler.connected(frame);
+  }
+
+  /** @param {Frame} frame */
+  #dismiss(frame) {
+    if (this.#state === "connected" && frame.spread !== undefined) {
+      this.#spread = frame.spread;
+      this.#attempt = 0;
+    }
+    this.#closed(endingOf(frame));
   }
 
   /** @param {Ending} ending */

@@ -188,6 +188,68 @@ test("a restarting server is come back to", () => {
   assert.equal(connection.state, "connecting");
 });
 
+const stopping = (spread) => ({ type: "disconnect", code: 3001, message: "", reconnect: true, spread });
+
+test("a server that will soon be back is come back to after a part of the spread", () => {
+  connect().receive(stopping(4_000));
+  assert.equal(waited(), 2_000);
+  assert.equal(connection.state, "connecting");
+});
+
+test("whatever went wrong before, it is come back to at once", () => {
+  connection.open();
+  for (let i = 0; i < 5; i++) {
+    FakeSocket.last.drop();
+    waited();
+  }
+  FakeSocket.last.greet();
+  FakeSocket.last.receive(stopping(0));
+  tick(0);
+  assert.equal(connection.state, "connecting");
+});
+
+test("however long the restart takes, everybody is back within three seconds of it", () => {
+  let seed = 1;
+  Math.random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  for (const away of [0, 500, 2_000, 10_000]) {
+    const handler = { connected() {}, disconnected() {}, retrying() {}, failed() {} };
+    const all = Array.from({ length: 300 }, () => {
+      let socket;
+      const one = new Connection(() => (socket = new FakeSocket("")), handler);
+      one.open();
+      socket.greet();
+      socket.receive(stopping(300));
+      return { one, refuse: () => one.state === "connecting" && socket.drop(), greet: () => socket.greet() };
+    });
+    for (let time = 0; time < away; time += 50) {
+      tick(50);
+      all.forEach(({ refuse }) => refuse());
+    }
+    for (let time = 0; time < 2_500; time += 50) {
+      tick(50);
+      all.forEach(({ one, greet }) => one.state === "connecting" && greet());
+    }
+    assert.deepEqual(all.filter(({ one }) => one.state !== "connected").length, 0, `away for ${away} ms`);
+  }
+});
+
+test("a server that does not come back is asked more and more rarely", () => {
+  connect().receive(stopping(0));
+  const waits = Array.from({ length: 40 }, () => {
+    const wait = waited();
+    FakeSocket.last.drop();
+    return wait;
+  });
+  assert.deepEqual(waits.slice(0, 5), [0, 500, 1_000, 1_000, 1_000]);
+  assert.equal(waits.at(-1), 15_000);
+});
+
+test("a server that is on its way out and refuses is not asked again at once", () => {
+  connection.open();
+  FakeSocket.last.receive(stopping(0));
+  assert.equal(waited(), 500);
+});
+
 test("the page's own close lasts until restart", () => {
   connect();
   connection.close();

@@ -46,6 +46,9 @@ class Broker(abc.ABC):
 class Feed(abc.ABC):
     """The listening half, owned by one push server and used on its event loop only."""
 
+    is_connected: bool = True
+    """Whether what is published at this moment is heard."""
+
     @abc.abstractmethod
     async def start(self, deliver: Deliver) -> None:
         """Begin to hear; call ``deliver`` with what arrives."""

@@ -55,6 +55,7 @@ class DisconnectCode(enum.IntEnum):
 
     SHUTDOWN = 3001, "server is shutting down"
     INTERNAL = 3004, "internal server error"
+    NOT_THE_SERVER = 3005, "another process is the push server"
     SLOW = 3008, "client reads too slowly"
     NO_PONG = 3012, "no sign of life"
     TOO_MANY_ERRORS = 3501, "too many bad commands"

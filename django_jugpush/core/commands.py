@@ -140,6 +140,8 @@ class Disconnect(_Word, frozen=True, tag="disconnect"):
     code: int
     message: str
     reconnect: bool
+    spread: int | None = None
+    """Milliseconds; a client waits a random part of it before it comes back."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

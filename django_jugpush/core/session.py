@@ -218,10 +218,10 @@ class Session:
             Connected(protocol=PROTOCOL_VERSION, client=self.client, ping=round(self._ping_interval * 1000))
         )
 
-    def receive_data(self, data: bytes | str, *, now: float) -> None:
-        """Take what the client sent, whatever it is."""
+    def receive_data(self, data: bytes | str, *, now: float) -> str:
+        """Take what the client sent, whatever it is; return the command's type, or nothing if it is no command."""
         if self.state is not SessionState.CONNECTED:
-            return
+            return ""
         self._heard_at = now
         # Most transports end such a connection by themselves, before they have read all of the message.
         too_long = len(data) > self._max_message_size
@@ -230,9 +230,10 @@ class Session:
         )
         if isinstance(command, BadCommand):
             self._receive_bad_command(command)
-        else:
-            self._bad_commands = 0
-            self._receive_command(command, now)
+            return ""
+        self._bad_commands = 0
+        self._receive_command(command, now)
+        return str(command.__struct_config__.tag)
 
     def tick(self, now: float) -> bool:
         """Let time pass. Return whether anything follows from it."""
@@ -283,11 +284,11 @@ class Session:
         """Tell the client that an event did not get through."""
         self._reply_error(code, event.id, detail)
 
-    def disconnect(self, code: DisconnectCode) -> None:
-        """End the session and tell the client why."""
+    def disconnect(self, code: DisconnectCode, *, spread: int | None = None) -> None:
+        """End the session and tell the client why; and over how many milliseconds those who come back should spread."""
         if self.state is SessionState.DISCONNECTED:
             return
-        self._replies.append(Disconnect(code=code, message=code.message, reconnect=code.reconnect))
+        self._replies.append(Disconnect(code=code, message=code.message, reconnect=code.reconnect, spread=spread))
         self._end(code)
 
     def connection_lost(self) -> None:

@@ -22,6 +22,7 @@ import msgspec
 from django_jugpush.brokers.base import Feed
 from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
+from django_jugpush.core.commands import Error
 from django_jugpush.core.hub import Connection, Hub
 from django_jugpush.core.publication import Publication
 from django_jugpush.core.session import (
@@ -37,10 +38,11 @@ from django_jugpush.core.session import (
 from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, SubscriptionDenied, TokenExpired
 
 from .asgi import dispatch
+from .counts import Counts
 from .lingering import LingeringProtocol
 from .notices import Notices, Taker
 from .refusals import RefusalLog
-from .types import ASGIApplication, Authorize, OriginAllowed, Receive, Scope, Send
+from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
 
 __all__ = ["PushServer", "ServerConfig", "uvicorn_options"]
 
@@ -48,6 +50,9 @@ logger = logging.getLogger(__name__)
 
 TICKS_PER_PING = 25
 """How often heartbeats are looked after; so many parts of the interval one may be late."""
+
+RETURN_RATE = 1000
+"""How many of the clients that a stopping server sends away should come back per second."""
 
 SESSIONS_PER_TURN = 500
 """How many sessions are looked after in one turn of the event loop."""
@@ -109,16 +114,19 @@ class PushServer:
         origin_allowed: OriginAllowed,
         feed: Feed,
         publish_endpoint: ASGIApplication | None = None,
+        claim: Claim | None = None,
         takers: Sequence[Taker] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self.publish_endpoint = publish_endpoint
         self.hub = Hub(feed)
+        self.counts = Counts()
         self.is_draining = False
         self._authorize = authorize
         self._origin_allowed = origin_allowed
         self._feed = feed
+        self._claim = claim
         self._notices = Notices(takers)
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
@@ -130,12 +138,36 @@ class PushServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await dispatch(self, scope, receive, send)
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open, those included that are being closed."""
+        return len(self._sessions)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether publications are heard, as far as that depends on this process."""
+        return self._ticking is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether publications are heard."""
+        return self.is_started and self._feed.is_connected
+
+    @property
+    def obstacle(self) -> str:
+        """Why clients should not be sent here; empty if they may come."""
+        if self.is_draining:
+            return "it is shutting down"
+        if not self.is_started:
+            return "another process is the push server" if self._claim else "it has not started"
+        return "" if self._feed.is_connected else "the broker cannot be heard"
+
     # Life
 
     async def start(self) -> None:
-        """Begin to hear publications, unless that has happened."""
+        """Begin to hear publications, unless that has happened, or another process has the claim to do so."""
         async with self._starting:
-            if self._ticking is None:
+            if self._ticking is None and (self._claim is None or await self._claim.take()):
                 await self._notices.start()
                 await self._feed.start(self.deliver)
                 self._ticking = asyncio.create_task(self._tick_for_ever(), name="jugpush-heartbeats")
@@ -143,8 +175,9 @@ class PushServer:
     async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - says what happens, not only that it is late
         """Tell all clients to come back later, and wait until their connections are closed, or ``timeout`` is over."""
         self.is_draining = True
+        spread = len(self._sessions) * 1000 // RETURN_RATE
         for number, connection in enumerate(tuple(self._sessions), start=1):
-            self.disconnect(connection, DisconnectCode.SHUTDOWN)
+            self.disconnect(connection, DisconnectCode.SHUTDOWN, spread=spread)
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
         if self._sessions:
@@ -162,6 +195,8 @@ class PushServer:
                 self._ticking = None
                 await self._feed.stop()
                 await self._notices.stop()
+                if self._claim:
+                    await self._claim.give_up()
 
     # What doors tell
 
@@ -186,23 +221,27 @@ class PushServer:
         self._sessions[connection] = session
         self.hub.join(session, connection)
         if self.is_draining:
-            session.disconnect(DisconnectCode.SHUTDOWN)
+            session.disconnect(DisconnectCode.SHUTDOWN)  # without a spread, or it would come back here at once
+        elif not self.is_started:
+            session.disconnect(DisconnectCode.NOT_THE_SERVER)
         elif not self._is_origin_allowed(scope):
             session.disconnect(DisconnectCode.ORIGIN_DENIED)
         else:
             session.connect(query.get("protocol", ""), now=self._clock())
+        if session.code is not None:
+            self.counts.refused[session.code] += 1
         self._process(session)
 
     def receive(self, connection: Connection, data: bytes | str) -> None:
         """Take what a client sent."""
         session = self._sessions[connection]
-        session.receive_data(data, now=self._clock())
+        self.counts.commands[session.receive_data(data, now=self._clock())] += 1
         self._process(session)
 
-    def disconnect(self, connection: Connection, code: DisconnectCode) -> None:
-        """Send a client away."""
+    def disconnect(self, connection: Connection, code: DisconnectCode, *, spread: int | None = None) -> None:
+        """Send a client away; it comes back within ``spread`` milliseconds."""
         if session := self._sessions.get(connection):
-            session.disconnect(code)
+            session.disconnect(code, spread=spread)
             self._process(session)
 
     def connection_lost(self, connection: Connection) -> None:
@@ -217,9 +256,10 @@ class PushServer:
 
     def deliver(self, publications: Sequence[Publication]) -> None:
         """Fan publications out."""
+        self.counts.received += len(publications)
         for publication in publications:
             try:
-                self.hub.publish(publication)
+                self.counts.delivered += self.hub.publish(publication)
             except (UnicodeError, msgspec.MsgspecError) as error:
                 logger.error("A publication to %r was dropped, for its data is broken: %s", publication.channel, error)
 
@@ -234,6 +274,8 @@ class PushServer:
             for event in events:
                 self._handle(session, event)
         for reply in session.data_to_send():
+            if isinstance(reply, Error):
+                self.counts.errors[reply.code] += 1
             connection.send(connection.wire(encode(reply)))
         if session.code is not None:
             connection.close(session.code, session.code.message)
@@ -252,6 +294,7 @@ class PushServer:
                 if not self._notices.event(session, event.data):
                     session.refuse_event(event, ErrorCode.LIMIT_EXCEEDED, "the server has too many events to pass on")
             case SessionEnded():
+                self.counts.ended[event.code] += 1
                 self.hub.leave(session)
                 self._notices.ended(session)
 

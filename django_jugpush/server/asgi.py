@@ -10,7 +10,7 @@ from .websocket import serve_websocket
 if TYPE_CHECKING:
     from .app import PushServer
 
-__all__ = ["dispatch"]
+__all__ = ["answer", "dispatch", "serve_health"]
 
 
 async def dispatch(server: PushServer, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,18 +53,31 @@ async def _serve_http(server: PushServer, scope: Scope, receive: Receive, send: 
     match scope["method"], _path(server, scope):
         case ("POST", "/publish") | ("GET", "/hello") if server.publish_endpoint is not None:
             await server.start()
-            await server.publish_endpoint(scope, receive, send)
-        case "GET" | "HEAD", "/healthz":
-            await _answer(send, 200, b"ok")
+            if server.is_started:
+                await server.publish_endpoint(scope, receive, send)
+            else:
+                await answer(send, 503, server.obstacle)
+        case "GET" | "HEAD", "/healthz" | "/readyz" as path:
+            await serve_health(server, path, send)
         case "GET", "/websocket":
-            await _answer(send, 426, b"This address speaks WebSocket.")
+            await answer(send, 426, "This address speaks WebSocket.")
         case _:
-            await _answer(send, 404, b"")
+            await answer(send, 404, "")
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
+async def serve_health(server: PushServer, path: str, send: Send) -> None:
+    """Answer ``/healthz``: does the process live; or ``/readyz``: should clients be sent to it."""
+    if path == "/readyz" and not server.is_draining:
+        await server.start()
+    obstacle = server.obstacle if path == "/readyz" else ""
+    await answer(send, 503 if obstacle else 200, obstacle or "ok")
+
+
+async def answer(send: Send, status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
+    """Send a whole response."""
+    body = text.encode()
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", content_type.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from django_jugpush.core.grants import Grant
 
-__all__ = ["ASGIApplication", "Authorize", "Message", "OriginAllowed", "Receive", "Scope", "Send"]
+__all__ = ["ASGIApplication", "Authorize", "Claim", "Message", "OriginAllowed", "Receive", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,3 +24,13 @@ class OriginAllowed(Protocol):
 
     def __call__(self, origin: str | None, *, scheme: str, headers: Mapping[str, str]) -> bool:
         """``scheme`` is ``http`` or ``https``, as the server sees it; header names are in lower case."""
+
+
+class Claim(Protocol):
+    """The right to be the push server, where a project can have only one."""
+
+    async def take(self) -> bool:
+        """Try to get it, at once; return whether it is held. Called again until it is."""
+
+    async def give_up(self) -> None:
+        """Let another process have it."""

@@ -20,9 +20,9 @@ from .conftest import TIMEOUT, Served
 CLIENT = "tab-0123456789abcdef"
 
 
-def words_of(code):
+def words_of(code, **more):
     code = DisconnectCode(code)
-    return [{"type": "disconnect", "code": code, "message": code.message, "reconnect": code.reconnect}]
+    return [{"type": "disconnect", "code": code, "message": code.message, "reconnect": code.reconnect, **more}]
 
 
 # Connecting
@@ -268,7 +268,7 @@ def test_clients_that_vanish_leave_nothing_behind(serve):
 
 
 def test_drain_sends_everybody_away_in_good_order(serve):
-    """What was published before still arrives; newcomers are told the same."""
+    """What was published before still arrives; newcomers are told the same, but not to come back at once."""
     served = serve()
     with served.peer() as one, served.peer() as two:
         for peer in one, two:
@@ -277,7 +277,7 @@ def test_drain_sends_everybody_away_in_good_order(serve):
         served.run(served.push.drain())
         code = DisconnectCode.SHUTDOWN
         for peer in one, two:
-            assert peer.rest() == ([{"channel": "open", "data": "last words"}, *words_of(code)], code)
+            assert peer.rest() == ([{"channel": "open", "data": "last words"}, *words_of(code, spread=2)], code)
         with served.peer(greet=False) as late:
             assert late.rest() == (words_of(code), code)
 
