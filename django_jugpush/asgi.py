@@ -8,6 +8,7 @@ Where the halves of a push server meet, and how it is mounted in an ASGI applica
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 from django.conf import settings
@@ -16,7 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 from .access.authority import authorize
 from .access.origins import origin_allowed
 from .brokers import is_redis
+from .brokers.base import Feed
 from .brokers.local import LocalFeed
+from .claim import LocalClaim
 from .conf import Config, derived_keys, get_config
 from .devserver import PushThread
 from .server.app import PushServer, ServerConfig, uvicorn_options
@@ -28,14 +31,27 @@ from .signalling import SignalSender
 __all__ = ["make_push_server", "make_push_thread", "push_application"]
 
 
-def make_push_server() -> PushServer:
-    """Put a push server together from the project's configuration."""
+def make_push_server(*, broker: str | None = None, path: str | None = None, is_exclusive: bool = True) -> PushServer:
+    """
+    Put a push server together from the project's configuration.
+
+    Args:
+        broker: In the place of ``BROKER``.
+        path: In the place of the path of ``PUBLIC_URL``.
+        is_exclusive: Whether there may be no other of this project, if there is no Redis to join them.
+    """
     config = get_config()
-    feed = LocalFeed()
-    networks = [ip_network(network, strict=False) for network in config.PUBLISH_FROM]
+    config = replace(config, BROKER=broker or config.BROKER)
+    path = path or config.mount_path
+    feed = _make_feed(config)
+    endpoint = claim = None
+    if isinstance(feed, LocalFeed):
+        networks = [ip_network(network, strict=False) for network in config.PUBLISH_FROM]
+        endpoint = PublishEndpoint(derived_keys("publish"), feed, allowed_networks=networks)
+        claim = LocalClaim(endpoint, path=path) if is_exclusive else None
     return PushServer(
         ServerConfig(
-            path=config.mount_path,
+            path=path,
             max_message_size=config.MAX_MESSAGE_SIZE,
             max_subscriptions=config.MAX_SUBSCRIPTIONS,
             max_pending=config.MAX_PENDING,
@@ -46,8 +62,24 @@ def make_push_server() -> PushServer:
         authorize=authorize,
         origin_allowed=origin_allowed,
         feed=feed,
-        publish_endpoint=PublishEndpoint(derived_keys("publish"), feed, allowed_networks=networks),
+        publish_endpoint=endpoint,
+        claim=claim,
         takers=_make_takers(config),
+    )
+
+
+def _make_feed(config: Config) -> Feed:
+    if not is_redis(config.BROKER):
+        return LocalFeed()
+    try:
+        from .brokers.redis import RedisFeed  # needs the package redis, which is an extra
+    except ImportError as error:
+        raise ImproperlyConfigured(f"BROKER needs a package: pip install 'django-jugpush[redis]' ({error}).") from error
+    return RedisFeed(
+        config.BROKER.removeprefix("juggernaut+"),
+        namespace=config.NAMESPACE,
+        firehose=config.LEGACY_CHANNEL,
+        max_size=config.MAX_MESSAGE_SIZE,
     )
 
 
@@ -63,7 +95,7 @@ def _make_takers(config: Config) -> list[Taker]:
 
 def make_push_thread() -> PushThread:
     """Put together what ``runserver`` runs beside the web server."""
-    push = make_push_server()
+    push = make_push_server(is_exclusive=False)
     return PushThread(push, path=push.config.path, options=uvicorn_options(push.config))
 
 

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from django.conf import settings
 
 from .conf import derived_keys
 
-__all__ = ["announce", "find_servers", "withdraw"]
+__all__ = ["Lock", "announce", "find_servers", "take_lock", "withdraw"]
 
 
 def find_servers() -> list[str]:
@@ -43,10 +44,7 @@ def announce(url: str) -> Path:
     Raises:
         OSError: If the directory cannot be made, or others could write to it.
     """
-    directory = _directory()
-    directory.mkdir(mode=0o700, exist_ok=True)
-    if not _is_private(directory):
-        raise PermissionError(f"{directory} is not a directory that only its owner can use")
+    directory = _make_directory()
     for file in _files():
         if _is_abandoned(file):
             withdraw(file)
@@ -62,6 +60,58 @@ def withdraw(file: Path) -> None:
     """Remove a file that :func:`announce` has made."""
     with contextlib.suppress(OSError):
         file.unlink(missing_ok=True)
+
+
+class Lock:
+    """
+    What no other process can have, until this is closed or the process ends.
+
+    Raises:
+        BlockingIOError: If another process has it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._files: list[int] = []
+        if sys.platform == "win32":  # all that is found is published to, so two servers are no harm
+            return
+        import fcntl
+
+        try:
+            self._files.append(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            fcntl.flock(self._files[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever tidies up spares a directory that is locked. https://systemd.io/TEMPORARY_DIRECTORIES
+            self._files.append(os.open(path.parent, os.O_RDONLY))
+            fcntl.flock(self._files[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let others have it."""
+        while self._files:
+            os.close(self._files.pop())
+
+
+def take_lock() -> Lock | None:
+    """
+    Return the lock that one process of this project can have, or None if another has it.
+
+    Raises:
+        OSError: If the directory cannot be made, or others could write to it.
+    """
+    path = _make_directory() / f"lock-{_digests()[0]}"
+    try:
+        return Lock(path)
+    except BlockingIOError:
+        return None
+
+
+def _make_directory() -> Path:
+    directory = _directory()
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if not _is_private(directory):
+        raise PermissionError(f"{directory} is not a directory that only its owner can use")
+    return directory
 
 
 def _directory() -> Path:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 
 from django_jugpush import asgi
-from django_jugpush.access import channels
-from django_jugpush.conf import get_config
 from django_jugpush.devserver import PushThread, carry_push
-from django_jugpush.publishing import registry
+from django_jugpush.management.summary import broker_name, tally
 
 
 def next_runserver() -> Any:
@@ -70,15 +68,3 @@ class Command(NextCommand):
             self.stderr.write(f"Push: not available, the site is served without it: {error}")
         else:
             self.stdout.write(f"Push: ready ({broker_name()} broker), {tally()}")
-
-
-def broker_name() -> str:
-    """Return the scheme of ``BROKER``, or the class at the end of its dotted path."""
-    broker = get_config().BROKER or "local"
-    return broker.partition(":")[0].rpartition(".")[2]
-
-
-def tally() -> str:
-    """Say how much was found in the apps' ``push.py``."""
-    counts = {"model": registry.counts(), "channel": channels.count()}
-    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())
