@@ -49,10 +49,11 @@ client: client/node_modules/.installed  ## Build the browser client into django_
 clean:  ## Remove environments and what was built.
 	rm -rf .venv* build dist docs/_build client/node_modules *.egg-info .*_cache .hypothesis test-results
 
+# -qq: setuptools warns that an editable installation is one.
 $(VENV)/.package: pyproject.toml
 	@test -x $(BIN)/python || { test -n "$(PYTHON)" && "$(PYTHON)" -m venv $(VENV); }
 	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install -q -e .
+	$(BIN)/python -m pip install -qq -e .
 	@touch $@
 
 # $(VENV)/.test, .lint, .types, .docs: the dependency groups of pyproject.toml.
