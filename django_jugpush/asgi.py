@@ -28,7 +28,7 @@ from .server.publish import PublishEndpoint
 from .server.types import ASGIApplication, Receive, Scope, Send
 from .signalling import SignalSender
 
-__all__ = ["make_push_server", "make_push_thread", "push_application"]
+__all__ = ["make_feed", "make_push_server", "make_push_thread", "push_application"]
 
 
 def make_push_server(*, broker: str | None = None, path: str | None = None, is_exclusive: bool = True) -> PushServer:
@@ -43,7 +43,7 @@ def make_push_server(*, broker: str | None = None, path: str | None = None, is_e
     config = get_config()
     config = replace(config, BROKER=broker or config.BROKER)
     path = path or config.mount_path
-    feed = _make_feed(config)
+    feed = make_feed(config)
     endpoint = claim = None
     if isinstance(feed, LocalFeed):
         networks = [ip_network(network, strict=False) for network in config.PUBLISH_FROM]
@@ -68,7 +68,8 @@ def make_push_server(*, broker: str | None = None, path: str | None = None, is_e
     )
 
 
-def _make_feed(config: Config) -> Feed:
+def make_feed(config: Config) -> Feed:
+    """Make what a push server of this configuration hears publications by."""
     if not is_redis(config.BROKER):
         return LocalFeed()
     try:
