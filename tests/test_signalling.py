@@ -163,4 +163,6 @@ def test_receiver_that_hangs_does_not_hold_up_the_stop(connect, monkeypatch):
         await asyncio.wait_for(sender.stop(), 5)
 
     run(scenario)
+    (hanging,) = [thread for thread in threading.enumerate() if thread.name == "jugpush-signals"]
+    assert hanging.daemon  # nor the end of the process
     released.set()

@@ -109,6 +109,8 @@ def test_client_that_is_back_before_its_old_connection_broke_never_left(served, 
             old.subscribe("open:a")
             assert listener.next()[0] == "subscribe"
             new.subscribe("open:a")
+        while served.call(len, served.push.hub) > 1:
+            pass
         new.subscribe("open:marker")
         assert json.loads(listener.next()[1])["channel"] == "open:marker"
         new.send(type="unsubscribe", channel="open:a")
