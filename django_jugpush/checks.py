@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
@@ -15,7 +17,7 @@ from django.utils.module_loading import import_string
 from . import discovery
 from .access.channels import overlaps
 from .access.origins import names_no_origin
-from .brokers import find_class
+from .brokers import find_class, is_redis
 from .conf import Config, read_config
 from .publishing import registry
 from .publishing.bindings import Binding
@@ -123,6 +125,67 @@ def check_origins(**kwargs: Any) -> list[CheckMessage]:
             id="jugpush.W002",
         )
     ]
+
+
+@register(TAG, deploy=True)
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """Say what is well in development, but not in production."""
+    config, _ = read_config(getattr(settings, "JUGPUSH", {}))
+    return [*_check_production_broker(config), *_check_namespace(config), *_check_encryption(config)]
+
+
+def _check_production_broker(config: Config) -> Iterator[CheckMessage]:
+    if config.BROKER is None and config.SERVER_URL is None:
+        yield Warning(
+            "JUGPUSH has no BROKER, so there can be one push server only: of several processes or workers all but one "
+            "send clients away, and publications reach it from its own machine and user alone.",
+            hint="Set JUGPUSH['BROKER'] to a Redis, such as 'redis://127.0.0.1:6379/0'. If one push server on the "
+            "site's machine is what you mean, say so: JUGPUSH['SERVER_URL'] = 'http://127.0.0.1:8080/juggernaut/'.",
+            id="jugpush.W003",
+        )
+    elif config.BROKER and config.BROKER.startswith("dummy:"):
+        yield Error(
+            f"JUGPUSH['BROKER'] is {config.BROKER!r}, which is for tests: nothing is ever sent.",
+            hint="Set it to a Redis, such as 'redis://127.0.0.1:6379/0'.",
+            id="jugpush.E008",
+        )
+
+
+def _check_namespace(config: Config) -> Iterator[CheckMessage]:
+    if is_redis(config.BROKER) and config.NAMESPACE == Config().NAMESPACE:
+        yield Warning(
+            "JUGPUSH has no NAMESPACE of its own. Another project or stage on the same Redis that has none either "
+            "would share its channels; of pub/sub, not even the database's number keeps strangers apart.",
+            hint="Name the project and the stage: JUGPUSH['NAMESPACE'] = 'shop-production'.",
+            id="jugpush.W004",
+        )
+
+
+def _check_encryption(config: Config) -> Iterator[CheckMessage]:
+    if _is_plaintext(config.PUBLIC_URL):
+        yield Error(
+            f"JUGPUSH['PUBLIC_URL'] is {config.PUBLIC_URL!r}: tokens and publications travel unencrypted, and a page "
+            "that came by HTTPS may not connect.",
+            hint="Use https://, or a path such as '/juggernaut/' on the site's own origin.",
+            id="jugpush.E009",
+        )
+    if config.SERVER_URL and config.BROKER is None and _is_plaintext(config.SERVER_URL):
+        yield Error(
+            f"JUGPUSH['SERVER_URL'] is {config.SERVER_URL!r}: publications travel signed, but unencrypted.",
+            hint="Use https://, or the loopback; or set BROKER to a Redis, and publications no longer go that way.",
+            id="jugpush.E010",
+        )
+
+
+def _is_plaintext(url: str) -> bool:
+    """Tell whether what is sent to ``url`` leaves the machine unencrypted."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_loopback = ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme == "http" and not is_loopback
 
 
 def _check_broker(config: Config) -> Iterator[CheckMessage]:

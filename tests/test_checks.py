@@ -161,3 +161,48 @@ def test_settings_that_let_no_page_connect_are_found(settings):
     assert messages() == []
     settings.ALLOWED_HOSTS, settings.DEBUG = ["*"], True
     assert messages() == []
+
+
+def deployment_messages():
+    """Return the ids of what our checks say before a deployment."""
+    return [message.id for message in run_checks(tags=[checks.TAG], include_deployment_checks=True)]
+
+
+PRODUCTION = {"BROKER": "redis://127.0.0.1:6379/0", "NAMESPACE": "shop"}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        PRODUCTION,
+        PRODUCTION | {"PUBLIC_URL": "https://push.example.com/"},
+        PRODUCTION | {"SERVER_URL": "http://push:8080/juggernaut/"},  # nothing is published that way
+        {"SERVER_URL": "http://127.0.0.1:8080/juggernaut/"},
+        {"SERVER_URL": "http://localhost:8080/juggernaut/"},
+        {"SERVER_URL": "http://[::1]:8080/juggernaut/"},
+        {"SERVER_URL": "https://push.internal/juggernaut/"},
+    ],
+)
+def test_a_site_that_can_be_deployed(settings, setting):
+    """There is nothing to say."""
+    settings.JUGPUSH = setting
+    assert deployment_messages() == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ({}, "jugpush.W003"),
+        ({"BROKER": "dummy://"}, "jugpush.E008"),
+        ({"BROKER": "redis://127.0.0.1:6379/0"}, "jugpush.W004"),
+        ({"BROKER": "juggernaut+redis://127.0.0.1:6379/0"}, "jugpush.W004"),
+        (PRODUCTION | {"PUBLIC_URL": "http://push.example.com/"}, "jugpush.E009"),
+        ({"SERVER_URL": "http://push:8080/juggernaut/"}, "jugpush.E010"),
+        ({"SERVER_URL": "http://10.0.0.7:8080/juggernaut/"}, "jugpush.E010"),
+    ],
+)
+def test_what_is_not_for_production_is_found(settings, setting, expected):
+    """And only before a deployment: in development each of them is well."""
+    settings.JUGPUSH = setting
+    assert deployment_messages() == [expected]
+    assert messages() == []
