@@ -33,6 +33,10 @@ TABLE = {
     "templatetags": ("access core exceptions html", "django"),
     "discovery": ("access publishing", "django"),
     "checks": ("access brokers conf discovery publishing", "django"),
+    "diagnosis": (
+        "access brokers checks conf core exceptions publishing rendezvous",
+        "asyncio django websockets",
+    ),
     "server": ("brokers core exceptions", "asyncio httptools msgspec prometheus_client uvicorn websockets"),
     "claim": ("rendezvous server", ""),
     "rendezvous": ("conf", "django"),
