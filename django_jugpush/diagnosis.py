@@ -24,16 +24,16 @@ from urllib.parse import urljoin, urlsplit
 from django.conf import settings
 from django.core.checks import ERROR, run_checks
 from django.core.exceptions import ImproperlyConfigured
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from . import checks
 from .access.origins import origin_allowed
 from .access.tokens import make_subscription_token
-from .brokers import is_redis
+from .brokers import is_redis, make_feed
 from .brokers.base import Broker, Feed
-from .conf import Config, get_config
+from .conf import get_config, get_namespace
 from .core.codes import DisconnectCode, ErrorCode
 from .core.publication import Publication
 from .exceptions import BrokerError
@@ -76,20 +76,19 @@ class _Trouble(Exception):
     """A step failed: the first argument says how, the second what to do."""
 
 
-def diagnose(*, site: str | None = None, make_feed: Callable[[Config], Feed]) -> Iterator[Finding]:
+def diagnose(*, site: str | None = None) -> Iterator[Finding]:
     """
     Try every step, and yield each finding as soon as it is there.
 
     Args:
         site: Where browsers find the site, such as ``https://www.example.com``; by default guessed from the settings.
-        make_feed: Makes a feed as a push server's is.
     """
     yield from check_settings()
     try:
         get_config()
     except ImproperlyConfigured:
         return
-    broker = check_broker(make_feed)
+    broker = check_broker()
     yield broker
     yield check_server()
     site = site or guess_site()
@@ -97,14 +96,16 @@ def diagnose(*, site: str | None = None, make_feed: Callable[[Config], Feed]) ->
         why = "It is not known where the site is, so the way of a browser was not tried."
         yield Finding(step="Connection", outcome=Outcome.SKIPPED, text=why, remedy="Add --url https://www.example.com.")
         return
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(site))
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(site if "://" in site else f"https://{site}"))
     address = push_address(origin)
     way = check_connection(address, origin)
     yield way
     if way.outcome is Outcome.GOOD:
         yield check_origins(address, origin)
-        if broker.outcome is Outcome.GOOD:
-            yield check_round_trip(address, origin)
+    if Outcome.FAILED in (way.outcome, broker.outcome):
+        yield Finding(step="Round trip", outcome=Outcome.SKIPPED, text="Its way is blocked.")
+    else:
+        yield check_round_trip(address, origin)
 
 
 def check_settings() -> Iterator[Finding]:
@@ -118,24 +119,22 @@ def check_settings() -> Iterator[Finding]:
         yield Finding(step="Settings", outcome=Outcome.GOOD, text="The system checks have nothing to say.")
 
 
-def check_broker(make_feed: Callable[[Config], Feed]) -> Finding:
+def check_broker() -> Finding:
     """Publish through the broker, and where that is a Redis, hear it there."""
-    url = get_config().BROKER
+    config = get_config()
     try:
+        if config.BROKER and config.BROKER.startswith("dummy:"):
+            raise _Trouble("It is the one for tests: nothing is sent anywhere.", "Set JUGPUSH['BROKER'] to a Redis.")
         broker = get_broker()
-        if url and url.startswith("dummy:"):
-            raise _Trouble("The broker is the one for tests: nothing is sent anywhere.", "Set JUGPUSH['BROKER'].")
-        if is_redis(url):
-            asyncio.run(_publish_and_hear(broker, make_feed(get_config())))
-            text = "Redis takes publications and hands them on."
-        else:
-            broker.publish([_publication()])
-            text = "A push server takes publications." if url is None else "The broker takes publications."
+        broker.publish([_publication()])
+        if is_redis(config.BROKER):
+            return _check_hearing(broker, make_feed(config))
     except (BrokerError, ImproperlyConfigured) as error:
-        return _failed("Broker", f"{_sentence(error)}", _broker_remedy(str(error), url))
+        return _failed("Broker", _sentence(error), _broker_remedy(str(error), config.BROKER))
     except _Trouble as trouble:
         return _failed("Broker", *trouble.args)
-    return Finding(step="Broker", outcome=Outcome.GOOD, text=text)
+    taker = "A push server" if config.BROKER is None else "The broker"
+    return Finding(step="Broker", outcome=Outcome.GOOD, text=f"{taker} takes publications.")
 
 
 def check_server() -> Finding:
@@ -242,31 +241,35 @@ def check_round_trip(address: str, origin: str) -> Finding:
 # The broker
 
 
+def _check_hearing(broker: Broker, feed: Feed) -> Finding:
+    try:
+        asyncio.run(_publish_and_hear(broker, feed))
+    except TimeoutError:
+        return Finding(
+            step="Broker",
+            outcome=Outcome.ADVICE,
+            text="Redis takes publications, but with this account they cannot be heard.",
+            remedy="That is well if the account may not subscribe, as the one for Django in docs/howto/deploy.",
+        )
+    return Finding(step="Broker", outcome=Outcome.GOOD, text="Redis takes publications and hands them on.")
+
+
 async def _publish_and_hear(broker: Broker, feed: Feed) -> None:
     publication = _publication()
-    name = publication.full_name
     heard = asyncio.Event()
-    await feed.start(lambda publications: heard.set() if publication.id in {p.id for p in publications} else None)
+    await feed.start(lambda publications: heard.set() if publication in publications else None)
     try:
-        await asyncio.to_thread(broker.publish, [publication])  # first, for its errors say more
-        feed.listen([name])
         async with asyncio.timeout(TIMEOUT):
-            await feed.ready(name)
-        await asyncio.to_thread(broker.publish, [publication])
-        async with asyncio.timeout(TIMEOUT):
+            feed.listen([publication.full_name])
+            await feed.ready(publication.full_name)
+            await asyncio.to_thread(broker.publish, [publication])
             await heard.wait()
-    except TimeoutError:
-        raise _Trouble(
-            "Redis takes publications, but nothing of them can be heard.",
-            "If the account may not subscribe, as the one for Django in docs/howto/deploy may not, run this command "
-            "with the push server's BROKER.",
-        ) from None
     finally:
         await feed.stop()
 
 
 def _publication() -> Publication:
-    return Publication(id=secrets.token_urlsafe(16), channel=_channel(), namespace=get_config().NAMESPACE)
+    return Publication(id=secrets.token_urlsafe(16), channel=_channel(), namespace=get_namespace())
 
 
 def _channel() -> str:
@@ -319,6 +322,8 @@ def _connection(address: str, origin: str) -> ClientConnection:
         )
     except InvalidStatus as error:
         raise _Trouble(*_explain_status(error.response.status_code, address)) from error
+    except InvalidURI as error:  # where a redirect leads that the library follows: to http:// or https://
+        raise _Trouble(*_explain_status(301, address)) from error
     except InvalidHandshake as error:
         raise _Trouble(
             f"What answers at {_host(address)} speaks no WebSocket: {error}.",

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_jugpush.asgi import make_feed
 from django_jugpush.diagnosis import Finding, Outcome, diagnose
 
 MARKS = {Outcome.GOOD: "✓", Outcome.ADVICE: "!", Outcome.FAILED: "✗", Outcome.SKIPPED: "–"}
@@ -22,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         failed = 0
-        for finding in diagnose(site=options["url"], make_feed=make_feed):
+        for finding in diagnose(site=options["url"]):
             self.show(finding)
             failed += finding.outcome is Outcome.FAILED
         if failed:
