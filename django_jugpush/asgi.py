@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from . import brokers
 from .access.authority import authorize
 from .access.origins import origin_allowed
 from .brokers import is_redis
@@ -69,26 +70,23 @@ def make_push_server(*, broker: str | None = None, path: str | None = None, is_e
 
 
 def make_feed(config: Config) -> Feed:
-    """Make what a push server of this configuration hears publications by."""
-    if not is_redis(config.BROKER):
-        return LocalFeed()
+    """
+    Make what a push server of this configuration hears publications by.
+
+    Raises:
+        ImproperlyConfigured: If ``BROKER`` names nothing that can be heard.
+    """
     try:
-        from .brokers.redis import RedisFeed  # needs the package redis, which is an extra
-    except ImportError as error:
-        raise ImproperlyConfigured(f"BROKER needs a package: pip install 'django-jugpush[redis]' ({error}).") from error
-    return RedisFeed(
-        config.BROKER.removeprefix("juggernaut+"),
-        namespace=config.NAMESPACE,
-        firehose=config.LEGACY_CHANNEL,
-        max_size=config.MAX_MESSAGE_SIZE,
-    )
+        return brokers.make_feed(config)
+    except (LookupError, ValueError) as error:
+        raise ImproperlyConfigured(f"JUGPUSH['BROKER']: {error}.") from error
 
 
 def _make_takers(config: Config) -> list[Taker]:
     """Return those who are told what clients do: the project, and where there is a Redis, programs of 2011."""
     takers: list[Taker] = [SignalSender()]
-    if is_redis(config.BROKER) and config.LEGACY_CHANNEL is not None:
-        from .brokers.juggernaut2011 import Juggernaut2011Notices  # needs the package redis, which is an extra
+    if is_redis(config.BROKER) and config.LEGACY_CHANNEL is not None and not config.has_tenants:
+        from .brokers.juggernaut2011 import Juggernaut2011Notices  # redis-py takes its time to be imported
 
         takers.append(Juggernaut2011Notices(config.BROKER, key=config.LEGACY_CHANNEL))
     return takers

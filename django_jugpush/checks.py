@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from . import discovery
 from .access.channels import overlaps
 from .access.origins import names_no_origin
-from .brokers import find_class, is_redis
+from .brokers import find_problems, is_redis
 from .conf import Config, read_config
 from .publishing import registry
 from .publishing.bindings import Binding
@@ -39,7 +39,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         Error(problem.message, hint=problem.hint, id="jugpush.E002" if problem.known else "jugpush.E001")
         for problem in problems
     ]
-    return [*messages, *_check_broker(config), *_check_user_channel(config)]
+    return [*messages, *_check_broker(config), *_check_callables(config)]
 
 
 @register(TAG)
@@ -189,30 +189,35 @@ def _is_plaintext(url: str) -> bool:
 
 
 def _check_broker(config: Config) -> Iterator[CheckMessage]:
-    try:
-        if config.BROKER is not None:
-            find_class(config.BROKER)
-    except LookupError as error:
+    for problem in find_problems(config):
         yield Error(
-            f"JUGPUSH['BROKER'] names no broker: {error}.",
+            f"JUGPUSH['BROKER'] cannot be used. {problem}",
             hint="Leave it out in development; see docs/reference/settings for the others.",
             id="jugpush.E002",
         )
 
 
-def _check_user_channel(config: Config) -> Iterator[CheckMessage]:
-    if config.USER_CHANNEL is None:
-        return
-    try:
-        is_callable = callable(import_string(config.USER_CHANNEL))
-    except ImportError:
-        is_callable = False
-    if not is_callable:
+def _check_callables(config: Config) -> Iterator[CheckMessage]:
+    if config.USER_CHANNEL is not None and not _is_callable(config.USER_CHANNEL):
         yield Error(
             f"JUGPUSH['USER_CHANNEL'] names nothing callable: {config.USER_CHANNEL!r}.",
             hint="It must be the dotted path of a function that takes a user, such as 'shop.push.name_of_user'.",
             id="jugpush.E002",
         )
+    if config.has_tenants and not _is_callable(config.NAMESPACE):
+        yield Error(
+            f"JUGPUSH['NAMESPACE'] names nothing callable: {config.NAMESPACE!r}.",
+            hint="It must be the dotted path of a function without arguments, such as 'shop.tenants.name', or a name "
+            "without a dot, such as 'shop-staging'.",
+            id="jugpush.E002",
+        )
+
+
+def _is_callable(path: str) -> bool:
+    try:
+        return callable(import_string(path))
+    except ImportError:
+        return False
 
 
 def _check_fields(binding: Binding) -> Iterator[CheckMessage]:

@@ -15,8 +15,18 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
-__all__ = ["Config", "Problem", "derived_keys", "get_config", "read_config"]
+__all__ = [
+    "Config",
+    "Problem",
+    "SecretURL",
+    "derived_keys",
+    "get_config",
+    "get_namespace",
+    "is_namespace",
+    "read_config",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +43,7 @@ class Config:
     """Where Django reaches the push server when there is no Redis. None: found by itself. Ends with a slash."""
 
     NAMESPACE: str = "jugpush"
-    """Names this project among those that share keys or a Redis."""
+    """Names this project among those that share keys or a Redis; or the path of a callable that names tenants."""
 
     USER_CHANNEL: str | None = None
     """Dotted path of a callable that takes a user and returns the part of the name that follows ``user:``."""
@@ -66,6 +76,11 @@ class Config:
     def mount_path(self) -> str:
         """The path of ``PUBLIC_URL``: under it lies everything that the push server answers."""
         return urlsplit(self.PUBLIC_URL).path
+
+    @property
+    def has_tenants(self) -> bool:
+        """Whether ``NAMESPACE`` is the path of a callable, so that it is not the same at all times."""
+        return "." in self.NAMESPACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +131,40 @@ def read_config(setting: object) -> tuple[Config, list[Problem]]:
     return Config(**values), problems
 
 
+def get_namespace() -> str:
+    """
+    Return the namespace of this moment: ``NAMESPACE``, or what the callable that it names returns.
+
+    Raises:
+        ImproperlyConfigured: If there is no such callable, or it returns something else than it should.
+    """
+    config = get_config()
+    if not config.has_tenants:
+        return config.NAMESPACE
+    try:
+        function = import_string(config.NAMESPACE)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"JUGPUSH['NAMESPACE'] cannot be imported: {error}.") from error
+    namespace = function()
+    if not is_namespace(namespace):
+        raise ImproperlyConfigured(f"{config.NAMESPACE}() returned {namespace!r}. It must return {_NAMESPACE_RULE}.")
+    return str.__str__(namespace)
+
+
+def is_namespace(value: object) -> bool:
+    """Tell whether ``value`` is text that can be a namespace."""
+    return isinstance(value, str) and re.fullmatch(r"[0-9A-Za-z_-]{1,64}", value) is not None
+
+
+_NAMESPACE_RULE = "1 to 64 letters, digits, hyphens or underscores"
+
+
 def derived_keys(purpose: str) -> tuple[bytes, ...]:
     """
     Return one key of 32 bytes for each of ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``.
 
-    The first signs, all verify. Each is good for one purpose in one ``NAMESPACE``, and tells nothing of its origin.
+    The first signs, all verify. Each is good for one purpose in one ``NAMESPACE``, which here is the setting
+    itself, and tells nothing of its origin.
     """
     message = f"django_jugpush\0{get_config().NAMESPACE}\0{purpose}".encode()
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
@@ -135,8 +179,28 @@ def _unknown(key: object) -> Problem:
     return Problem(key=str(key), known=False, message=f"JUGPUSH has the unknown key {key!r}.", hint=hint)
 
 
+class SecretURL(str):
+    """A broker's URL. It may hold a password, so its ``repr()``, which tracebacks and reports show, holds none."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(self.masked())
+
+    def masked(self) -> str:
+        """Return what may be shown: scheme, host, port and path, if nothing else can be meant by them."""
+        if ":" not in self:
+            return str(self)  # a dotted path
+        if match := _SHOWABLE_URL.fullmatch(self):
+            return f"{match[1]}{'***@' if match[2] else ''}{match[3]}{'?***' if match[4] else ''}"
+        return f"{self.partition(':')[0][:20]}:***"
+
+
+_SHOWABLE_URL = re.compile(r"([\w+.-]+://)(.*@)?((?:[\w.-]+|\[[\w.:]+\])?(?::[0-9]+)?(?:/[\w./-]*)?)(\?.*)?", re.DOTALL)
+
+
 def _shown(value: object) -> str:
-    text = re.sub(r"//[^/@]*@", "//***@", repr(value))  # a broker's URL may hold a password
+    text = re.sub(r"//.*@", "//***@", repr(value), flags=re.DOTALL)  # a broker's URL may hold a password
     return text if len(text) <= 100 else f"{text[:100]}…"
 
 
@@ -144,8 +208,10 @@ def _shown(value: object) -> str:
 
 
 def _url_or_none(value: object) -> str | None:
-    if value is None or (isinstance(value, str) and value):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str) and value:
+        return SecretURL(value)
     raise ValueError("a URL such as 'dummy://', the dotted path of a broker's class, or None")
 
 
@@ -168,13 +234,13 @@ def _server_url(value: object) -> str | None:
 
 
 def _namespace(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[0-9A-Za-z_.-]{1,64}", value):
+    if isinstance(value, str) and (is_namespace(value) or _is_path(value)):
         return value
-    raise ValueError("1 to 64 letters, digits, dots, hyphens or underscores")
+    raise ValueError(f"{_NAMESPACE_RULE}, or the dotted path of a callable that returns them")
 
 
 def _path_or_none(value: object) -> str | None:
-    if value is None or (isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value)):
+    if value is None or (isinstance(value, str) and _is_path(value)):
         return value
     raise ValueError("the dotted path of a callable, such as 'shop.push.name_of_user', or None")
 
@@ -205,6 +271,10 @@ def _texts(value: object, is_meant: Callable[[str], bool], expected: str) -> tup
     ):
         return tuple(value)
     raise ValueError(expected)
+
+
+def _is_path(text: str) -> bool:
+    return re.fullmatch(r"\w+(\.\w+)+", text) is not None
 
 
 def _is_origin(text: str) -> bool:

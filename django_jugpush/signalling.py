@@ -89,7 +89,12 @@ class SignalSender:
 
 
 def _send(notice: Notice) -> None:
-    arguments: dict[str, Any] = {"client": notice.client, "user_pk": _user_pk(notice.user), "meta": _given(notice.meta)}
+    arguments: dict[str, Any] = {
+        "client": notice.client,
+        "user_pk": _user_pk(notice.user),
+        "namespace": notice.namespace,
+        "meta": _given(notice.meta),
+    }
     if notice.kind == "custom":
         arguments["data"] = _given(notice.data)
     else:

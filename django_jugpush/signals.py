@@ -19,8 +19,9 @@ client_subscribed = Signal()
 Sent when a client begins to follow a channel, in the push server's process, in a thread that is there for receivers.
 
 Arguments: ``sender`` (the push server's class), ``channel`` (text), ``client`` (the id of the browser's tab, which it
-chose itself), ``user_pk`` (the verified user's primary key, or None) and ``meta`` (what the page says of itself, with
-the verified user as ``user_id``; else it may be anything, or None).
+chose itself), ``user_pk`` (the verified user's primary key, or None), ``namespace`` (the tenant, where there are any;
+``NAMESPACE`` otherwise) and ``meta`` (what the page says of itself, with the verified user as ``user_id``; else it may
+be anything, or None).
 """
 
 client_unsubscribed = Signal()
@@ -34,6 +35,6 @@ client_event = Signal()
 """
 Sent when a page has sent an event to the project.
 
-Arguments: ``sender``, ``client``, ``user_pk`` and ``meta`` as for :data:`client_subscribed`, and ``data`` (what the
-page sent: any JSON value, from a stranger).
+Arguments: ``sender``, ``client``, ``user_pk``, ``namespace`` (empty if the client is subscribed to nothing) and
+``meta`` as for :data:`client_subscribed`, and ``data`` (what the page sent: any JSON value, from a stranger).
 """

@@ -38,6 +38,7 @@ class Record:
     exclude: tuple[str, ...]
     stale: StaleReason | None
     id: str
+    namespace: str = ""
 
     def __str__(self) -> str:
         return f"{self.channel}: {f'stale ({self.stale})' if self.stale else _shown(self.data)}"
@@ -161,6 +162,7 @@ class _Recorder(Broker):
                 exclude=publication.exclude,
                 stale=publication.stale,
                 id=publication.id,
+                namespace=publication.namespace,
             )
             for publication in publications
         ]

@@ -66,7 +66,8 @@ def test_signals_carry_the_verified_user_and_what_the_page_says(served, received
         peer.receive()
     served.run(served.push.stop())
     meta = {"user_id": "42", "name": "Eve"}
-    common = {"sender": PushServer, "client": CLIENT, "user_pk": 42, "meta": meta, "thread": "jugpush-signals"}
+    common = {"sender": PushServer, "client": CLIENT, "user_pk": 42, "namespace": "tests", "meta": meta}
+    common["thread"] = "jugpush-signals"
     assert received == [
         (client_subscribed, common | {"channel": "room"}),
         (client_event, common | {"data": {"x": [1]}}),

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db.models import Model
 from django.http import HttpRequest
 
+from django_jugpush.conf import get_config
 from django_jugpush.core.channels import is_reserved
 from django_jugpush.exceptions import InvalidChannel, SubscriptionDenied
 from django_jugpush.targets import channel_name
@@ -27,7 +28,7 @@ from django_jugpush.targets import channel_name
 from . import channels
 from .channels import Channel, Match
 from .logins import LOGIN_KEY, fingerprint, login_id
-from .tokens import LIFETIME, make_subscription_token
+from .tokens import LIFETIME, make_public_token, make_subscription_token
 
 __all__ = ["LiteralName", "PageSubscription", "page_subscriptions"]
 
@@ -46,6 +47,9 @@ class PageSubscription:
 
     channel: str
     token: str | None = None
+    is_private: bool = False
+    """Whether the token is this visitor's alone."""
+
     denied: str | None = None
     """Why it was refused, for the developer."""
 
@@ -65,7 +69,7 @@ def page_subscriptions(request: HttpRequest, arguments: Sequence[Any]) -> list[P
     for subscription in found:
         if subscription.denied:
             logger.log(logging.WARNING if settings.DEBUG else logging.INFO, "Not subscribed: %s.", subscription.denied)
-    if any(subscription.token for subscription in found):
+    if any(subscription.is_private for subscription in found):
         _keep_private(request)
     return found
 
@@ -88,16 +92,16 @@ def _subscription(request: HttpRequest, to: Any) -> PageSubscription:
     except InvalidChannel as error:
         return PageSubscription(channel="", denied=str(error).rstrip("."))
     if channels.is_public(matches):
-        return PageSubscription(channel=name)
+        return PageSubscription(channel=name, token=make_public_token(name) if get_config().has_tenants else None)
     decisive = channels.rules(matches)
     if not decisive:
         if vouched:
-            return PageSubscription(channel=name, token=_token(request, name, "page"))
+            return PageSubscription(channel=name, token=_token(request, name, "page"), is_private=True)
         return PageSubscription(channel=name, denied=_unvouched(name))
     for declared, values in decisive:
         if not declared.allows(getattr(request, "user", None), values):
             return PageSubscription(channel=name, denied=f"the rule of {declared.pattern!r} says no to {name!r}")
-    return PageSubscription(channel=name, token=_token(request, name, "authorizer"))
+    return PageSubscription(channel=name, token=_token(request, name, "authorizer"), is_private=True)
 
 
 def _named(request: HttpRequest, to: Any) -> tuple[str, list[Match], bool]:

@@ -10,11 +10,18 @@ from __future__ import annotations
 import msgspec
 from django.core import signing
 
-from django_jugpush.conf import derived_keys, get_config
+from django_jugpush.conf import derived_keys, get_config, get_namespace, is_namespace
 from django_jugpush.core.grants import Grant
 from django_jugpush.exceptions import InvalidToken, TokenExpired
 
-__all__ = ["LIFETIME", "MAX_TOKEN_BYTES", "Claims", "make_subscription_token", "verify_subscription_token"]
+__all__ = [
+    "LIFETIME",
+    "MAX_TOKEN_BYTES",
+    "Claims",
+    "make_public_token",
+    "make_subscription_token",
+    "verify_subscription_token",
+]
 
 VERSION = 1
 
@@ -52,21 +59,21 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The user's fingerprint."""
 
     g: str
-    """``page``: the template granted it. ``authorizer``: the channel's rule did."""
+    """``page``: the template granted it. ``authorizer``: the channel's rule did. ``public``: nobody had to."""
 
-    i: int
-    """Issued at."""
+    i: int = 0
+    """Issued at; this and what follows is absent of public channels."""
 
-    e: int
+    e: int = 0
     """To be presented until."""
 
-    n: int
+    n: int = 0
     """As a grant of a page, not renewable after."""
 
-    s: int
+    s: int = 0
     """The subscription lasts until."""
 
-    f: float
+    f: float = 0
     """The earliest time whose publications may be read."""
 
 
@@ -85,7 +92,7 @@ def make_subscription_token(
     until = issued + int(min(lifetime, LIFETIME))
     claims = Claims(
         v=VERSION,
-        a=get_config().NAMESPACE,
+        a=get_namespace(),
         c=channel,
         u=user,
         l=login,
@@ -97,28 +104,42 @@ def make_subscription_token(
         s=until,
         f=round(now, 3),
     )
-    return _signer().sign(signing.b64_encode(msgspec.json.encode(claims)).decode())
+    return _sign(claims)
+
+
+def make_public_token(channel: str) -> str:
+    """
+    Return a token that says in which namespace a public channel is meant.
+
+    It is bound to nobody and the same at all times, so a page that has it can be cached as any other.
+    """
+    return _sign(Claims(v=VERSION, a=get_namespace(), c=channel, g="public"))
 
 
 def verify_subscription_token(token: str, channel: str, *, now: float) -> Grant:
     """
     Return what ``token`` grants, if it is genuine, of this project, in time, and for ``channel``.
 
+    Of a public channel's token the caller has yet to say whether the channel still is one.
+
     Raises:
         TokenExpired: If only its time is over.
         InvalidToken: If anything else is wrong with it.
     """
     claims = _read(token)
-    if claims.v != VERSION or claims.a != get_config().NAMESPACE:
+    if claims.v != VERSION or not _is_ours(claims.a):
         raise InvalidToken("the token is of another version or namespace")
     if claims.c != channel:
         raise InvalidToken(f"the token is for the channel {claims.c!r}, not for {channel!r}")
+    if claims.g == "public":
+        return Grant(channel=claims.c, namespace=claims.a)
     if claims.i > now + LEEWAY:
         raise InvalidToken("the token was issued in the future: the clocks of two machines differ")
     if now > claims.e + LEEWAY:
         raise TokenExpired(f"the token expired {int(now - claims.e)} seconds ago: the page is older than that")
     return Grant(
         channel=claims.c,
+        namespace=claims.a,
         user=claims.u,
         login=claims.l,
         fingerprint=claims.k,
@@ -126,6 +147,16 @@ def verify_subscription_token(token: str, channel: str, *, now: float) -> Grant:
         history_from=claims.f,
         expires=claims.s,
     )
+
+
+def _is_ours(namespace: str) -> bool:
+    """A server of several tenants knows none of them; that the token is signed by this project has to do."""
+    config = get_config()
+    return is_namespace(namespace) if config.has_tenants else namespace == config.NAMESPACE
+
+
+def _sign(claims: Claims) -> str:
+    return _signer().sign(signing.b64_encode(msgspec.json.encode(claims)).decode())
 
 
 def _read(token: str) -> Claims:

@@ -15,19 +15,62 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from django_jugpush.core.publication import Publication
 
-__all__ = ["Broker", "Deliver", "Feed"]
+__all__ = ["Broker", "BrokerConfig", "Deliver", "Feed"]
 
 Deliver = Callable[[Sequence[Publication]], None]
 """Takes what the feed heard, on the push server's event loop."""
+
+
+class BrokerConfig(Protocol):
+    """What a broker may ask of the project's configuration. :class:`django_jugpush.conf.Config` has more."""
+
+    @property
+    def BROKER(self) -> str | None: ...
+
+    @property
+    def SERVER_URL(self) -> str | None: ...
+
+    @property
+    def NAMESPACE(self) -> str: ...
+
+    @property
+    def LEGACY_CHANNEL(self) -> str | None: ...
+
+    @property
+    def MAX_MESSAGE_SIZE(self) -> int: ...
+
+    @property
+    def has_tenants(self) -> bool: ...
 
 
 class Broker(abc.ABC):
     """The publishing half. Instances are shared between threads."""
 
     supports_history: bool = False
+
+    @classmethod
+    def from_config(cls, config: BrokerConfig) -> Broker:
+        """Make one for the project; by default by calling the class with the configuration."""
+        return cls(config)  # type: ignore[call-arg] # how a project's own class takes it
+
+    @classmethod
+    def make_feed(cls, config: BrokerConfig) -> Feed:
+        """
+        Make what a push server hears this broker's publications by.
+
+        Raises:
+            LookupError: If there is nothing; so it is unless a class says otherwise.
+        """
+        raise LookupError(f"{cls.__qualname__} has no make_feed(), so no push server can hear it")
+
+    @classmethod
+    def problems(cls, config: BrokerConfig) -> Iterable[str]:
+        """Say what is wrong with the configuration, in sentences for ``manage.py check``. Opens no connection."""
+        return ()
 
     @abc.abstractmethod
     def publish(self, publications: Sequence[Publication]) -> None:
@@ -59,8 +102,16 @@ class Feed(abc.ABC):
 
     @abc.abstractmethod
     def listen(self, channels: Iterable[str]) -> None:
-        """Say that these channels have listeners here. Returns at once."""
+        """Say that the channels of these full names have listeners here. Returns at once."""
 
     @abc.abstractmethod
     def forget(self, channels: Iterable[str]) -> None:
-        """Say that these channels have no listeners here any more. Returns at once."""
+        """Say that they have no listeners here any more. Returns at once."""
+
+    @abc.abstractmethod
+    async def ready(self, channel: str) -> None:
+        """Return when it is certain that what is published to a channel that has listeners is heard."""
+
+    def is_ready(self, channel: str) -> bool:
+        """Tell whether :meth:`ready` would return at once. A feed that cannot say so says no, which costs a task."""
+        return False

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from django_jugpush.core.publication import Publication
 
-from .base import Broker
+from .base import Broker, BrokerConfig
+from .local import LocalFeed
 
 __all__ = ["DummyBroker"]
 
@@ -21,6 +22,15 @@ class DummyBroker(Broker):
         # Bounded: a test suite may publish for an hour with nobody looking.
         self.publications: deque[Publication] = deque(maxlen=self.MAX_PUBLICATIONS)
         """The newest publications, oldest first."""
+
+    @classmethod
+    def from_config(cls, config: BrokerConfig) -> DummyBroker:
+        return cls()
+
+    @classmethod
+    def make_feed(cls, config: BrokerConfig) -> LocalFeed:
+        """Return a feed that hears what is posted to its server: nothing, unless a test does so."""
+        return LocalFeed()
 
     def publish(self, publications: Sequence[Publication]) -> None:
         """Remember ``publications``."""

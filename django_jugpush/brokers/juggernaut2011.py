@@ -25,6 +25,7 @@ from django_jugpush.core.notices import Notice
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerError
 
+from .base import BrokerConfig
 from .redis import FIRST_PAUSE, LONGEST_PAUSE, RedisBroker
 
 __all__ = ["SCHEME_PREFIX", "Juggernaut2011Broker", "Juggernaut2011Notices", "redis_url"]
@@ -82,9 +83,21 @@ class Juggernaut2011Broker(RedisBroker):
     They know no channel that is only stale, and no version of a row: the former is left out, the latter not sent.
     """
 
-    def __init__(self, url: str, *, namespace: str, key: str = "juggernaut") -> None:
-        super().__init__(redis_url(url), namespace=namespace)
+    def __init__(self, url: str, *, key: str = "juggernaut") -> None:
+        super().__init__(redis_url(url))
         self._key = key
+
+    @classmethod
+    def from_config(cls, config: BrokerConfig) -> Juggernaut2011Broker:
+        return cls(config.BROKER or "", key=config.LEGACY_CHANNEL or "juggernaut")
+
+    @classmethod
+    def problems(cls, config: BrokerConfig) -> Iterator[str]:
+        yield from super().problems(config)
+        if config.has_tenants:
+            yield "Servers of 2011 know no tenants, so NAMESPACE must be text."
+        if config.LEGACY_CHANNEL is None:
+            yield "It publishes to LEGACY_CHANNEL, which is None."
 
     def publish(self, publications: Sequence[Publication]) -> None:
         super().publish([one for one in publications if one.channel not in DEADLY_NAMES])

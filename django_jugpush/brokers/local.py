@@ -47,10 +47,13 @@ TIMEOUT = 1.0
 
 _BODY_SIZE = 1024 * 1024  # a request is closed when it has reached this many bytes
 
+USUAL_URL = "http://127.0.0.1:8080/"
+"""Where `manage.py juggernaut` listens unless told otherwise; it may be another user's, who leaves no address here."""
+
 NOT_FOUND = (
-    "no push server of this project was found. Start `manage.py runserver`; if the push server is mounted in another "
-    "server, runs in another container or on another machine, or belongs to another user, set JUGPUSH['SERVER_URL']. "
-    "Both sides must have the same SECRET_KEY."
+    "no push server of this project was found. Start `manage.py runserver` or `manage.py juggernaut`; if it is mounted "
+    "in another server, runs in another container or on another machine, or belongs to another user and has another "
+    "port than 8080, set JUGPUSH['SERVER_URL']. Both sides must have the same SECRET_KEY."
 )
 
 
@@ -73,9 +76,15 @@ class LocalFeed(Feed):
     def forget(self, channels: Iterable[str]) -> None:
         self._channels.difference_update(channels)
 
+    async def ready(self, channel: str) -> None:
+        """Return: what is posted is heard."""
+
+    def is_ready(self, channel: str) -> bool:
+        return True
+
     def receive(self, publications: Sequence[Publication]) -> None:
         """Deliver those of ``publications`` that someone listens for; called on the push server's event loop."""
-        heard = [publication for publication in publications if publication.channel in self._channels]
+        heard = [publication for publication in publications if publication.full_name in self._channels]
         if heard and self._deliver:
             self._deliver(heard)
 
@@ -98,7 +107,7 @@ class LocalBroker(Broker):
 
     def publish(self, publications: Sequence[Publication]) -> None:
         deadline = time.monotonic() + TIMEOUT
-        urls = [self._server_url] if self._server_url else self._find()
+        urls = [self._server_url] if self._server_url else self._find() or [USUAL_URL]
         bodies = list(_bodies(publications))
         errors: list[BrokerError] = []
         for url in urls:
@@ -108,8 +117,10 @@ class LocalBroker(Broker):
                 errors.append(error)
             except (OSError, http.client.HTTPException) as error:
                 errors.append(BrokerUnavailable(f"the push server at {url} cannot be reached: {_describe(error)}"))
+        if urls == [USUAL_URL] and errors and isinstance(errors[0], BrokerUnavailable):
+            raise BrokerUnavailable(NOT_FOUND) from errors[0]
         if len(errors) == len(urls):
-            raise _weightiest(errors) if errors else BrokerUnavailable(NOT_FOUND)
+            raise _weightiest(errors)
         for failure in errors:
             logger.info("Published to another push server, but %s", failure)
 

@@ -1,7 +1,7 @@
 """
 The ``redis`` broker: any number of publishing processes and push servers, joined by one Redis.
 
-A channel of the project is one Redis pub/sub channel, ``<namespace>:<database>:c:<name>``: pub/sub knows no database
+A channel of a namespace is one Redis pub/sub channel, ``<namespace>:<database>:c:<name>``: pub/sub knows no database
 numbers, so the number stands in the name. A push server subscribes only to the channels that it has listeners for.
 
 redis-py's own retries are off on both sides. In Django they would hold a request for seconds, and run a publish twice
@@ -15,10 +15,11 @@ import contextlib
 import itertools
 import logging
 import random
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import redis
@@ -26,20 +27,19 @@ import redis.asyncio
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
 
+from django_jugpush.core.channels import split_name
 from django_jugpush.core.firehose import Firehose
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
 
-from .base import Broker, Deliver, Feed
+from .base import Broker, BrokerConfig, Deliver, Feed
 
-__all__ = ["SCHEMES", "RedisBroker", "RedisFeed", "RedisNames"]
+__all__ = ["RedisBroker", "RedisFeed", "RedisNames", "read_url"]
 
 logger = logging.getLogger(__name__)
-
-SCHEMES = ("redis", "rediss", "unix")
-"""URL schemes that this broker serves, with redis-py's meaning."""
 
 CONNECT_TIMEOUT = 0.2
 """Seconds that a publish waits for a connection."""
@@ -63,25 +63,54 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Publication)
 
 
+def read_url(url: str) -> dict[str, Any]:
+    """
+    Return what a URL says, as redis-py understands it.
+
+    Raises:
+        ValueError: If it cannot be meant.
+    """
+    try:
+        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        # This, which connects to nothing, is what objects to options that there are not.
+        redis.ConnectionPool.from_url(url).make_connection()
+        is_understood = urlsplit(url).scheme == "unix" or _DATABASE.fullmatch(urlsplit(url).path) is not None
+    except (ValueError, TypeError, redis.RedisError):
+        is_understood = False
+    if is_understood and "decode_responses" not in options:
+        return options
+    # Not what the exception says: if a password has a character that means something in a URL, it is quoted there.
+    raise ValueError(
+        "it is no URL of a Redis that can be understood; in a password, '/', '#', '?', '@' and '%' must be "
+        "percent-encoded"
+    )
+
+
+_DATABASE = re.compile("/?[0-9]*")
+
+
 class RedisNames:
-    """Turns channels into names in Redis that no other project, site or database can share."""
+    """Turns channels into names in Redis that no other project, tenant or database can share."""
 
-    def __init__(self, url: str, namespace: str) -> None:
-        database = redis.connection.parse_url(url).get("db", 0)  # type: ignore[no-untyped-call]
-        self.prefix = f"{namespace}:{database}:"
-        self.control = f"{self.prefix}control"
+    def __init__(self, url: str) -> None:
+        self._database: int = read_url(url).get("db", 0)
 
-    def channel(self, name: str) -> str:
-        """Return the pub/sub channel of the channel ``name``."""
+    def channel(self, full_name: str) -> str:
+        """Return the pub/sub channel of a channel."""
+        namespace, name = split_name(full_name)
         # Braces would choose a cluster's hash slot, and the glob characters mean something to ACLs and PSUBSCRIBE.
-        return f"{self.prefix}c:{quote(name, safe=':/@.,;=+$!~&() ')}"
+        return f"{namespace}:{self._database}:c:{quote(name, safe=':/@.,;=+$!~&() ')}"
+
+    def control(self, namespace: str) -> str:
+        """Return the pub/sub channel of what servers tell each other, where ``namespace`` is the setting."""
+        return f"{namespace}:{self._database}:control"
 
 
 class RedisBroker(Broker):
     """Publishes through a Redis, one round trip a batch. Shared by threads, each with a connection of its own."""
 
-    def __init__(self, url: str, *, namespace: str) -> None:
-        self.names = RedisNames(url, namespace)
+    def __init__(self, url: str) -> None:
+        self.names = RedisNames(url)
         pool = redis.ConnectionPool.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
@@ -92,6 +121,27 @@ class RedisBroker(Broker):
         # Not Redis.from_url(): such a client closes its pool when it goes, and a forked child, where a lock of the
         # pool may be held by a thread that is not there, would not come to its end.
         self._redis = redis.Redis(connection_pool=pool)
+
+    @classmethod
+    def from_config(cls, config: BrokerConfig) -> RedisBroker:
+        return cls(config.BROKER or "")
+
+    @classmethod
+    def make_feed(cls, config: BrokerConfig) -> RedisFeed:
+        return RedisFeed(
+            (config.BROKER or "").removeprefix("juggernaut+"),
+            namespace=config.NAMESPACE,
+            # What is published there names no tenant.
+            firehose=None if config.has_tenants else config.LEGACY_CHANNEL,
+            max_size=config.MAX_MESSAGE_SIZE,
+        )
+
+    @classmethod
+    def problems(cls, config: BrokerConfig) -> Iterator[str]:
+        try:
+            read_url((config.BROKER or "").removeprefix("juggernaut+"))
+        except ValueError as error:
+            yield f"After its scheme, {error}."
 
     def publish(self, publications: Sequence[Publication]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
@@ -111,7 +161,7 @@ class RedisBroker(Broker):
     def messages(self, publications: Sequence[Publication]) -> Iterable[tuple[str, bytes]]:
         """Return what is published for ``publications``, and to which of Redis's channels."""
         for publication in publications:
-            yield self.names.channel(publication.channel), _encoder.encode(publication)
+            yield self.names.channel(publication.full_name), _encoder.encode(publication)
 
     def close(self) -> None:
         self._redis.connection_pool.disconnect()
@@ -122,6 +172,8 @@ class _Channel:
     """A channel that has, or lately had, listeners here."""
 
     name: str
+    """Its full name."""
+
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     missed: bool = False
 
@@ -133,7 +185,13 @@ class RedisFeed(Feed):
     One task owns the connection and makes it anew whenever it breaks or falls silent. What was published meanwhile is
     lost to this server, so every channel that was heard before is told that it is stale.
 
-    ``firehose`` is the Redis channel to which anyone may publish as in 2011; None closes it.
+    Args:
+        url: Which Redis.
+        namespace: The setting ``NAMESPACE``, also where it is the path of a callable.
+        firehose: The Redis channel to which anyone may publish as in 2011; None closes it.
+        max_size: Bytes of a publication that comes from there.
+        linger: Seconds that a channel is heard after its last listener has gone.
+        ping_interval: Seconds of silence after which Redis is asked whether it is still there.
     """
 
     def __init__(
@@ -146,13 +204,14 @@ class RedisFeed(Feed):
         linger: float = 5.0,
         ping_interval: float = 10.0,
     ) -> None:
-        self.names = RedisNames(url, namespace)
+        self.names = RedisNames(url)
         self.is_connected = False
+        self._control_channel = self.names.control(namespace)
         self._url = url
         self._linger = linger
         self._ping_interval = ping_interval
         self._firehose_channel = firehose
-        self._firehose = Firehose(max_size=max_size)
+        self._firehose = Firehose(namespace=namespace, max_size=max_size)
         self._deliver: Deliver = lambda publications: None
         self._task: asyncio.Task[None] | None = None
         # By their names in Redis. This, not what redis-py remembers, is the truth that a new connection follows.
@@ -192,6 +251,10 @@ class RedisFeed(Feed):
         if known := self._channels.get(self.names.channel(channel)):
             await known.heard.wait()
 
+    def is_ready(self, channel: str) -> bool:
+        known = self._channels.get(self.names.channel(channel))
+        return known is not None and known.heard.is_set()
+
     async def _keep_connected(self) -> None:
         failures = 0
         while True:
@@ -200,14 +263,19 @@ class RedisFeed(Feed):
             )
             try:
                 async with client, client.pubsub() as pubsub:
-                    await pubsub.subscribe(*filter(None, [self.names.control, self._firehose_channel]))
+                    await pubsub.subscribe(*filter(None, [self._control_channel, self._firehose_channel]))
                     if failures:
                         logger.warning("Redis can be heard again, after %d attempts.", failures)
                     failures = 0
                     await self._follow(pubsub)
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:
                 if not failures:
-                    logger.error("Redis cannot be heard; trying again until it can: %s", error)
+                    expected = isinstance(error, (redis.RedisError, OSError))
+                    logger.error(
+                        "Redis cannot be heard; trying again until it can: %s",
+                        error,
+                        exc_info=None if expected else error,
+                    )
                 failures += 1
             finally:
                 self._connection_lost()
@@ -253,18 +321,17 @@ class RedisFeed(Feed):
     def _receive(self, message: dict[str, Any]) -> None:
         if message["type"] == "message" and message["channel"].decode() == self._firehose_channel:
             self._deliver(self._firehose.receive(message["data"]))
+        elif message["type"] == "pong" or (channel := self._channels.get(message["channel"].decode())) is None:
+            return
         elif message["type"] == "message":
-            try:
-                publication = _decoder.decode(message["data"])
-            except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-                logger.warning("Redis brought something that is no publication: %s", error)
-            else:
+            if publication := _read(message["data"], channel.name):
                 self._deliver([publication])
-        elif message["type"] == "subscribe" and (channel := self._channels.get(message["channel"].decode())):
+        elif message["type"] == "subscribe":
             channel.heard.set()
             if channel.missed:
                 channel.missed = False
-                self._deliver([Publication(id="", channel=channel.name, stale="gap")])
+                namespace, name = split_name(channel.name)
+                self._deliver([Publication(id="", channel=name, namespace=namespace, stale="gap")])
 
     async def _subscribe(self, pubsub: PubSub) -> None:
         """Subscribe to what has listeners, in batches; leave what has had none for a while."""
@@ -282,3 +349,16 @@ class RedisFeed(Feed):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(next(iter(self._leaving.values()), None)):
                     await self._changed.wait()
+
+
+def _read(data: bytes, full_name: str) -> Publication | None:
+    """Return the publication, if it is one for the channel that it came by: Redis guards those, not what is in it."""
+    try:
+        publication = _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        logger.warning("Redis brought something that is no publication: %s", error)
+        return None
+    if publication.full_name != full_name:
+        logger.warning("Redis brought a publication by the wrong channel, that of %r.", full_name[:100])
+        return None
+    return publication

@@ -6,7 +6,7 @@ import unicodedata
 
 from django_jugpush.exceptions import InvalidChannel
 
-__all__ = ["MAX_NAME_BYTES", "RESERVED_NAMESPACES", "check_name", "is_reserved"]
+__all__ = ["MAX_NAME_BYTES", "RESERVED_NAMESPACES", "check_name", "full_name", "is_reserved", "split_name"]
 
 MAX_NAME_BYTES = 200
 """The longest channel name, in bytes of UTF-8."""
@@ -40,6 +40,17 @@ def check_name(name: str) -> str:
     if not unicodedata.is_normalized("NFC", name):
         raise InvalidChannel(name, "it is not in Unicode's normal form C")
     return name
+
+
+def full_name(namespace: str, channel: str) -> str:
+    """Return what stands for a channel inside the push server, where several projects, sites or tenants may meet."""
+    return f"{namespace}:{channel}"
+
+
+def split_name(full: str) -> tuple[str, str]:
+    """Return the namespace, which has no colon, and the channel."""
+    namespace, _, channel = full.partition(":")
+    return namespace, channel
 
 
 def is_reserved(name: str) -> bool:

@@ -31,7 +31,10 @@ MAX_CHANNELS = 1000
 class Firehose:
     """Turns messages into publications. What it cannot use it mentions in the log, at most once a second."""
 
-    def __init__(self, *, max_size: int = 65_536, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, namespace: str = "", max_size: int = 65_536, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._namespace = namespace
         self._max_size = max_size
         self._clock = clock
         self._logged_at = float("-inf")
@@ -39,7 +42,7 @@ class Firehose:
 
     def receive(self, message: bytes) -> list[Publication]:
         """Return what ``message`` publishes; nothing if it makes no sense."""
-        publications, complaint = read_message(message, max_size=self._max_size)
+        publications, complaint = read_message(message, namespace=self._namespace, max_size=self._max_size)
         if complaint:
             self._complain(complaint)
         return publications
@@ -55,7 +58,7 @@ class Firehose:
         self._unmentioned = 0
 
 
-def read_message(message: bytes, *, max_size: int) -> tuple[list[Publication], str]:
+def read_message(message: bytes, *, namespace: str = "", max_size: int) -> tuple[list[Publication], str]:
     """
     Return what a message publishes, in the order of its channels, and what is wrong with it; "" if nothing is.
 
@@ -75,7 +78,9 @@ def read_message(message: bytes, *, max_size: int) -> tuple[list[Publication], s
         return [], f"its data takes {len(data)} bytes, more than MAX_MESSAGE_SIZE"
     names, complaint = _read_channels(outline)
     exclude = _read_exclude(outline.get("except"))
-    return [Publication(id="", channel=name, data=msgspec.Raw(data), exclude=exclude) for name in names], complaint
+    return [
+        Publication(id="", channel=name, namespace=namespace, data=msgspec.Raw(data), exclude=exclude) for name in names
+    ], complaint
 
 
 def _read_channels(outline: dict[str, object]) -> tuple[list[str], str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .channels import full_name
+
 __all__ = ["Grant"]
 
 
@@ -12,6 +14,9 @@ class Grant:
     """What a subscription rests on."""
 
     channel: str
+
+    namespace: str = ""
+    """Where the channel is: of two tenants with a channel of the same name, the one whose page it was."""
 
     user: str | None = None
     """The user's primary key as text; None for a visitor who is not signed in."""
@@ -30,3 +35,8 @@ class Grant:
 
     expires: float | None = None
     """Seconds since 1970; None for a public channel."""
+
+    @property
+    def full_name(self) -> str:
+        """The channel as the push server knows it."""
+        return full_name(self.namespace, self.channel)

@@ -1,6 +1,7 @@
 """
 Who is here and listens to what, and the fan-out to them.
 
+Channels go by their full names here, which no two tenants share.
 The hub knows nothing of time, sockets or rights. A publication is encoded once, framed once per wire format, and then
 handed over in one loop that calls one method per listener.
 """
@@ -57,6 +58,27 @@ class Interest(Protocol):
         """These channels have lost their last listener."""
 
 
+class _Reserved:
+    """Stands in for a connection, and keeps what it is to get once the client knows that it is subscribed."""
+
+    __slots__ = ("_connection", "frames")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.frames: list[Frame] = []
+
+    @property
+    def wire(self) -> Wire:
+        return self._connection.wire
+
+    def send(self, frame: Frame) -> None:
+        # Without a limit: frames are shared by all that wait, and who waits is refused after a few seconds.
+        self.frames.append(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        self._connection.close(code, reason)
+
+
 _Listeners = dict[Wire, dict[Session, Connection]]
 
 
@@ -96,14 +118,16 @@ class Hub:
         if abandoned:
             self._interest.forget(abandoned)
 
+    def reserve(self, session: Session, channel: str) -> None:
+        """Keep what is published to a channel for a session, until it is subscribed or unsubscribed."""
+        self._add_listener(session, channel, _Reserved(self._connections[session]))
+
     def subscribe(self, session: Session, channel: str) -> None:
-        """Let a session listen to a channel."""
+        """Let a session listen to a channel; what was kept for it comes first."""
         connection = self._connections[session]
-        self._channels_of.setdefault(session, set()).add(channel)
-        is_first = channel not in self._listeners_of
-        self._listeners_of.setdefault(channel, {}).setdefault(connection.wire, {})[session] = connection
-        if is_first:
-            self._interest.listen([channel])
+        if isinstance(before := self._add_listener(session, channel, connection), _Reserved):
+            for frame in before.frames:
+                connection.send(frame)
 
     def unsubscribe(self, session: Session, channel: str) -> None:
         """Let a session no longer listen to a channel."""
@@ -136,10 +160,11 @@ class Hub:
         Raises:
             UnicodeError, msgspec.DecodeError: If its data is nothing that a browser could read.
         """
-        by_wire = self._listeners_of.get(publication.channel)
+        channel = publication.full_name
+        by_wire = self._listeners_of.get(channel)
         if by_wire is None:
             return 0
-        spread = self.spread(publication.channel)
+        spread = self.spread(channel)
         if not publication.stale and spread < MIN_SPREAD:
             message = encode_publication(publication, spread=None)
         else:
@@ -158,6 +183,17 @@ class Hub:
                     logger.exception("A connection failed to take a publication.")
                     connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)
         return recipients
+
+    def _add_listener(self, session: Session, channel: str, connection: Connection) -> Connection | None:
+        """Return the one whose place it takes."""
+        self._channels_of.setdefault(session, set()).add(channel)
+        is_first = channel not in self._listeners_of
+        listeners = self._listeners_of.setdefault(channel, {}).setdefault(connection.wire, {})
+        before = listeners.get(session)
+        listeners[session] = connection
+        if is_first:
+            self._interest.listen([channel])
+        return before
 
     def _remove_listener(self, session: Session, channel: str) -> bool:
         by_wire = self._listeners_of[channel]

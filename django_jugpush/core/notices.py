@@ -30,6 +30,9 @@ class Notice:
     user: str | None = None
     """The verified user's primary key as text; None for a client that has presented no token of a user."""
 
+    namespace: str = ""
+    """Of the channel, or of the client that sent an event."""
+
     channel: str | None = None
     """None of an event: events belong to no channel."""
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from .channels import full_name
+
 __all__ = ["Publication", "StaleReason"]
 
 StaleReason = Literal["gap", "storm", "size"]
@@ -20,6 +22,9 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     channel: str
 
+    namespace: str = ""
+    """The publisher's: of two projects, sites or tenants that know the same channel, only one is meant."""
+
     data: msgspec.Raw = msgspec.Raw(b"null")
     """JSON in UTF-8, without line breaks between tokens."""
 
@@ -31,3 +36,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     version: int | None = None
     """Microseconds since 1970 just before the row was read: of two publications of a row, the higher one is right."""
+
+    @property
+    def full_name(self) -> str:
+        """The channel as the push server knows it."""
+        return full_name(self.namespace, self.channel)

@@ -57,6 +57,7 @@ __all__ = [
     "SessionEnded",
     "SessionState",
     "SubscribeRequested",
+    "SubscribeWithdrawn",
     "SubscriptionEnded",
     "SubscriptionStarted",
     "is_client_id",
@@ -107,6 +108,13 @@ class SubscribeRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeWithdrawn:
+    """The client no longer asks. No answer is awaited."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionStarted:
     """The client gets what is published to ``channel`` from here on."""
 
@@ -119,6 +127,7 @@ class SubscriptionEnded:
     """The client gets no more of ``channel``."""
 
     channel: str
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +147,7 @@ class SessionEnded:
     """None if the client went by itself."""
 
 
-Event = SubscribeRequested | SubscriptionStarted | SubscriptionEnded | EventReceived | SessionEnded
+Event = SubscribeRequested | SubscribeWithdrawn | SubscriptionStarted | SubscriptionEnded | EventReceived | SessionEnded
 
 
 class Session:
@@ -192,7 +201,7 @@ class Session:
         self._held_events: list[EventReceived] = []
         self._pending: dict[int, Subscribe] = {}
         self._requests = 0
-        self._identity: tuple[str | None, str | None] | None = None
+        self._identity: tuple[str | None, str | None, str] | None = None
         self._bad_commands = 0
         self._heard_at = 0.0
         self._ping_due = 0.0
@@ -203,6 +212,13 @@ class Session:
     def user(self) -> str | None:
         """The verified user's primary key as text."""
         return self._identity[0] if self._identity else None
+
+    @property
+    def namespace(self) -> str:
+        """Whose client it is: the namespace of the user, or else of a subscription; empty if there is neither."""
+        if self._identity:
+            return self._identity[2]
+        return next((grant.namespace for grant in self.grants.values()), "")
 
     # What happens to a session
 
@@ -248,18 +264,18 @@ class Session:
             return False
         return True
 
-    def accept(self, request: int, grant: Grant, *, spread: int = 0) -> None:
+    def accept(self, request: int, grant: Grant, *, spread: int = 0) -> bool:
         """
-        Grant a pending subscription.
+        Grant a pending subscription; return whether it has started.
 
         The first grant that belongs to a login fixes whose session this is; grants of others are refused from then on.
         A request that was withdrawn meanwhile is ignored.
         """
         if request not in self._pending:
-            return
+            return False
         if not self._is_of_same_identity(grant):
             self.refuse(request, ErrorCode.IDENTITY_MISMATCH)
-            return
+            return False
         command = self._pending.pop(request)
         self.grants[command.channel] = grant
         is_resumed = command.since is not None
@@ -273,6 +289,7 @@ class Session:
         )
         self._events.append(SubscriptionStarted(channel=command.channel, grant=grant))
         self._settle_events()
+        return True
 
     def refuse(self, request: int, code: ErrorCode, detail: str = "") -> None:
         """Refuse a pending subscription. ``detail`` reaches the client only if the session explains."""
@@ -349,8 +366,8 @@ class Session:
             )
 
     def _receive_unsubscribe(self, command: Unsubscribe) -> None:
-        if self.grants.pop(command.channel, None):
-            self._events.append(SubscriptionEnded(channel=command.channel))
+        if grant := self.grants.pop(command.channel, None):
+            self._events.append(SubscriptionEnded(channel=command.channel, grant=grant))
         else:
             self._withdraw(command.channel)
         self._replies.append(Unsubscribed(channel=command.channel, id=command.id))
@@ -359,6 +376,7 @@ class Session:
         for request, pending in self._pending.items():
             if pending.channel == channel:
                 del self._pending[request]
+                self._events.append(SubscribeWithdrawn(request=request))
                 self._settle_events()
                 return
 
@@ -394,13 +412,11 @@ class Session:
             return BadCommand(code=ErrorCode.BAD_REQUEST, detail=str(error)[:200], id=command.id)
 
     def _settle_events(self) -> None:
-        """Let events through, or refuse them; while a subscription is pending, its grant may be what they need."""
-        if not self._held_events:
+        """Let events through, or refuse them. They wait for pending subscriptions, whose grants they may need."""
+        if self._pending or not self._held_events:
             return
         if self._public_events or any(grant.granted_by != "public" for grant in self.grants.values()):
             self._events += self._held_events
-        elif self._pending:
-            return
         else:
             for event in self._held_events:
                 self.refuse_event(event, ErrorCode.DENIED, "events need a subscription that is not public")
@@ -419,9 +435,9 @@ class Session:
         self._replies.append(Error(id=id, code=code, message=message, temporary=code.temporary))
 
     def _is_of_same_identity(self, grant: Grant) -> bool:
-        identity = (grant.user, grant.login)
-        if identity == (None, None):
+        if (grant.user, grant.login) == (None, None):
             return True
+        identity = (grant.user, grant.login, grant.namespace)
         if self._identity is None:
             self._identity = identity
         return self._identity == identity

@@ -13,10 +13,9 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from django_jugpush.brokers import find_class
+from django_jugpush.brokers import make_broker
 from django_jugpush.brokers.base import Broker
 from django_jugpush.brokers.dummy import DummyBroker
-from django_jugpush.brokers.local import LocalBroker
 from django_jugpush.conf import Config, derived_keys, get_config
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerError
@@ -117,19 +116,12 @@ def _make_delivery(config: Config, *, is_testing: bool, process: int) -> Deliver
 
 
 def _make_broker(config: Config, *, is_testing: bool) -> Broker:
-    if config.BROKER is None:
-        return DummyBroker() if is_testing else _make_local_broker(config)
-    try:
-        broker_class = find_class(config.BROKER)
-    except LookupError as error:
-        raise ImproperlyConfigured(f"JUGPUSH['BROKER']: {error}.") from error
-    if broker_class is DummyBroker:
+    if config.BROKER is None and is_testing:
         return DummyBroker()
-    return broker_class(config)  # type: ignore[call-arg]
-
-
-def _make_local_broker(config: Config) -> LocalBroker:
-    return LocalBroker(config.SERVER_URL, keys=derived_keys("publish"), find=find_servers)
+    try:
+        return make_broker(config, keys=derived_keys("publish"), find=find_servers)
+    except (LookupError, ValueError) as error:
+        raise ImproperlyConfigured(f"JUGPUSH['BROKER']: {error}.") from error
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:

@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import QuerySet
 
+from django_jugpush.conf import get_namespace
 from django_jugpush.core.publication import Publication
 from django_jugpush.targets import Targets, channel_names
 
@@ -107,8 +108,10 @@ def _make_publications(
     publication_id = make_id()
     encoded = encode(data)
     excluded = _client_ids(exclude)
+    namespace = get_namespace()
     return publication_id, tuple(
-        Publication(id=publication_id, channel=channel, data=encoded, exclude=excluded) for channel in channel_names(to)
+        Publication(id=publication_id, channel=channel, namespace=namespace, data=encoded, exclude=excluded)
+        for channel in channel_names(to)
     )
 
 

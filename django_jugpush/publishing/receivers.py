@@ -12,7 +12,7 @@ from django.db.models.signals import post_save, pre_delete
 
 from . import batch
 from .bindings import Binding
-from .rows import Change, deletion
+from .rows import deletion, saving
 from .suppression import is_suppressed
 
 __all__ = ["connect", "disconnect"]
@@ -43,8 +43,10 @@ def disconnect(binding: Binding) -> None:
 
 def _on_save(binding: Binding, *, instance: Model, created: bool, raw: bool, using: str, **kwargs: Any) -> None:
     # A fixture is loaded in any order, so the rows that channels() follows may be missing.
-    if not raw and not is_suppressed(binding.concrete):
-        batch.add([Change(binding, binding.pk_of(instance), "created" if created else "updated")], using)
+    if raw or is_suppressed(binding.concrete):
+        return
+    if change := saving(binding, instance, created=created):
+        batch.add([change], using)
 
 
 def _on_delete(binding: Binding, *, instance: Model, using: str, **kwargs: Any) -> None:

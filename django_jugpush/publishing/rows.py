@@ -6,11 +6,12 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.db.models import Model
 
+from django_jugpush.conf import get_namespace
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import PayloadTooBig
 from django_jugpush.targets import channel_names
@@ -18,7 +19,7 @@ from django_jugpush.targets import channel_names
 from .bindings import Binding
 from .encoding import encode, make_id
 
-__all__ = ["Change", "Event", "Item", "deletion", "to_publications"]
+__all__ = ["Change", "Event", "Item", "deletion", "saving", "to_publications"]
 
 logger = logging.getLogger("django_jugpush.publishing")
 
@@ -41,6 +42,8 @@ class Change:
     pk: Any
     event: Event
     snapshot: Snapshot | None = None
+    namespace: str = field(default_factory=get_namespace)
+    """Where it happened: with a database schema for each tenant, another tenant has other rows of the same keys."""
 
 
 Item = Change | tuple[Publication, ...]
@@ -57,13 +60,22 @@ def deletion(binding: Binding, instance: Model) -> Change | None:
         return None
 
 
+def saving(binding: Binding, instance: Model, *, created: bool) -> Change | None:
+    """Return the change that saved ``instance``; None if that fails."""
+    try:
+        return Change(binding, binding.pk_of(instance), "created" if created else "updated")
+    except Exception:
+        logger.exception("The change of %s %s is not published.", binding.label, instance.pk)
+        return None
+
+
 def to_publications(items: Iterable[Item], using: str) -> list[Publication]:
     """
     Return what to publish, in order. A row that changed several times stands where it changed last.
 
     Whatever fails in the project's code is logged, and costs its own row only.
     """
-    merged = _merge(items)
+    merged = _merge(_here(items))
     reader = _Reader([item for item in merged if isinstance(item, _Row)], using)
     publications: list[Publication] = []
     for item in merged:
@@ -72,12 +84,30 @@ def to_publications(items: Iterable[Item], using: str) -> list[Publication]:
     return publications
 
 
+def _here(items: Iterable[Item]) -> list[Item]:
+    """Leave out changes of rows that cannot be read, as the namespace is another by the time of the commit."""
+    items = list(items)
+    namespaces = {item.namespace for item in items if isinstance(item, Change)}
+    if not namespaces or namespaces == {here := get_namespace()}:
+        return items
+    kept = [item for item in items if not isinstance(item, Change) or item.namespace == here]
+    logger.error(
+        "%d changes are not published: they were made in %s and committed in %s, where there are other rows. Commit "
+        "what was done in one tenant before going on to the next.",
+        len(items) - len(kept),
+        ", ".join(sorted(namespaces - {here})),
+        here,
+    )
+    return kept
+
+
 @dataclass(slots=True)
 class _Row:
     """All that happened to a row."""
 
     binding: Binding
     pk: Any
+    namespace: str
     is_new: bool
     is_saved: bool = False
     snapshot: Snapshot | None = None
@@ -109,7 +139,7 @@ def _merge(items: Iterable[Item]) -> list[_Row | tuple[Publication, ...]]:
         key = item.binding, item.pk
         row = merged.pop(key, None)
         if not isinstance(row, _Row):
-            row = _Row(item.binding, item.pk, is_new=item.event == "created")
+            row = _Row(item.binding, item.pk, item.namespace, is_new=item.event == "created")
         row.add(item)
         merged[key] = row
     return list(merged.values())
@@ -169,7 +199,11 @@ class _Reader:
         else:
             channels, values = channel_names(binding.push.channels(obj)), binding.values(obj)
         message = {"event": event, "model": binding.label, "pk": row.pk, "fields": values}
-        common: dict[str, Any] = {"id": make_id(), "version": self._versions[binding]}
+        common: dict[str, Any] = {
+            "id": make_id(),
+            "namespace": row.namespace,
+            "version": self._versions[binding],
+        }
         try:
             common["data"] = encode(message)
         except PayloadTooBig:

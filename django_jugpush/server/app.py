@@ -23,6 +23,7 @@ from django_jugpush.brokers.base import Feed
 from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.commands import Error
+from django_jugpush.core.grants import Grant
 from django_jugpush.core.hub import Connection, Hub
 from django_jugpush.core.publication import Publication
 from django_jugpush.core.session import (
@@ -31,6 +32,7 @@ from django_jugpush.core.session import (
     Session,
     SessionEnded,
     SubscribeRequested,
+    SubscribeWithdrawn,
     SubscriptionEnded,
     SubscriptionStarted,
     is_client_id,
@@ -43,6 +45,7 @@ from .lingering import LingeringProtocol
 from .notices import Notices, Taker
 from .refusals import RefusalLog
 from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
+from .waiting import Waiting
 
 __all__ = ["PushServer", "ServerConfig", "uvicorn_options"]
 
@@ -53,6 +56,8 @@ TICKS_PER_PING = 25
 
 RETURN_RATE = 1000
 """How many of the clients that a stopping server sends away should come back per second."""
+
+NOT_HEARD = "the broker cannot be heard"
 
 SESSIONS_PER_TURN = 500
 """How many sessions are looked after in one turn of the event loop."""
@@ -127,6 +132,7 @@ class PushServer:
         self._origin_allowed = origin_allowed
         self._feed = feed
         self._claim = claim
+        self._waiting = Waiting(feed)
         self._notices = Notices(takers)
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
@@ -160,7 +166,7 @@ class PushServer:
             return "it is shutting down"
         if not self.is_started:
             return "another process is the push server" if self._claim else "it has not started"
-        return "" if self._feed.is_connected else "the broker cannot be heard"
+        return "" if self._feed.is_connected else NOT_HEARD
 
     # Life
 
@@ -270,13 +276,16 @@ class PushServer:
         if session not in self.hub:
             return
         connection = self.hub.connection(session)
-        while events := session.events_received():
+        while True:
+            # First, so that a client knows of its subscription when the publications come that were kept for it.
+            for reply in session.data_to_send():
+                if isinstance(reply, Error):
+                    self.counts.errors[reply.code] += 1
+                connection.send(connection.wire(encode(reply)))
+            if not (events := session.events_received()):
+                break
             for event in events:
                 self._handle(session, event)
-        for reply in session.data_to_send():
-            if isinstance(reply, Error):
-                self.counts.errors[reply.code] += 1
-            connection.send(connection.wire(encode(reply)))
         if session.code is not None:
             connection.close(session.code, session.code.message)
 
@@ -284,17 +293,21 @@ class PushServer:
         match event:
             case SubscribeRequested():
                 self._decide(session, event)
+            case SubscribeWithdrawn():
+                for channel in self._waiting.cancel(session, event.request):
+                    self.hub.unsubscribe(session, channel)
             case SubscriptionStarted():
-                self.hub.subscribe(session, event.channel)
-                self._notices.subscribed(session, event.channel)
+                self.hub.subscribe(session, event.grant.full_name)
+                self._notices.subscribed(session, event.grant)
             case SubscriptionEnded():
-                self.hub.unsubscribe(session, event.channel)
+                self.hub.unsubscribe(session, event.grant.full_name)
                 self._notices.unsubscribed(session, event.channel)
             case EventReceived():
                 if not self._notices.event(session, event.data):
                     session.refuse_event(event, ErrorCode.LIMIT_EXCEEDED, "the server has too many events to pass on")
             case SessionEnded():
                 self.counts.ended[event.code] += 1
+                self._waiting.cancel(session)
                 self.hub.leave(session)
                 self._notices.ended(session)
 
@@ -306,7 +319,22 @@ class PushServer:
             self._refusals.add(code, event.channel, detail)
             session.refuse(event.request, code, detail)
         else:
-            session.accept(event.request, grant, spread=self.hub.spread(event.channel))
+            self._listen(session, event.request, grant)
+
+    def _listen(self, session: Session, request: int, grant: Grant) -> None:
+        """Accept a subscription as soon as its channel is heard; what is published meanwhile comes after the answer."""
+        channel = grant.full_name
+        self.hub.reserve(session, channel)
+
+        def answer(is_ready: bool) -> None:
+            if not is_ready:
+                self._refusals.add(ErrorCode.INTERNAL, grant.channel, NOT_HEARD)
+                session.refuse(request, ErrorCode.INTERNAL, NOT_HEARD)
+            if not (is_ready and session.accept(request, grant, spread=self.hub.spread(channel))):
+                self.hub.unsubscribe(session, channel)
+            self._process(session)
+
+        self._waiting.add(session, request, channel, answer)
 
     def _is_origin_allowed(self, scope: Scope) -> bool:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from django_jugpush.core.grants import Grant
 from django_jugpush.core.notices import Notice, NoticeKind, trusted_meta
 from django_jugpush.core.session import Session
 
@@ -25,8 +26,13 @@ class Taker(Protocol):
         """Take a notice, at once; return whether there was room for it."""
 
 
-_Following = tuple[str, str | None, str]
-"""Who follows what: client, user and channel."""
+class _Following(NamedTuple):
+    """Who follows what."""
+
+    client: str
+    user: str | None
+    namespace: str
+    channel: str
 
 
 class Notices:
@@ -52,15 +58,15 @@ class Notices:
         for taker in self._takers:
             await taker.stop()
 
-    def subscribed(self, session: Session, channel: str) -> None:
+    def subscribed(self, session: Session, grant: Grant) -> None:
         """Take note that a session follows a channel."""
         if not self._takers:
             return
-        following = (session.client, session.user, channel)
-        self._followed.setdefault(session, {})[channel] = following
+        following = _Following(session.client, session.user, grant.namespace, grant.channel)
+        self._followed.setdefault(session, {})[grant.channel] = following
         self._connections[following] += 1
         if self._connections[following] == 1:
-            self._tell("subscribe", session, channel=channel)
+            self._tell("subscribe", session, namespace=grant.namespace, channel=grant.channel)
 
     def unsubscribed(self, session: Session, channel: str) -> None:
         """Take note that a session follows a channel no more."""
@@ -68,7 +74,7 @@ class Notices:
             self._connections[following] -= 1
             if not self._connections[following]:
                 del self._connections[following]
-                self._tell("unsubscribe", session, channel=channel)
+                self._tell("unsubscribe", session, namespace=following.namespace, channel=channel)
 
     def ended(self, session: Session) -> None:
         """Take note that a session follows nothing any more."""
@@ -78,7 +84,7 @@ class Notices:
 
     def event(self, session: Session, data: Any) -> bool:
         """Pass on a client's event; return whether everybody had room for it."""
-        return self._tell("custom", session, data=data)
+        return self._tell("custom", session, namespace=session.namespace, data=data)
 
     def _tell(self, kind: NoticeKind, session: Session, **what: Any) -> bool:
         meta = trusted_meta(session.meta, session.user)

@@ -19,7 +19,7 @@ def test_public_channel_needs_no_token():
     """What is declared public is open to everybody, and the grant has no end."""
     channel("room:<slug:x>", public=True)
     for nothing in (None, ""):
-        assert authorize("room:lobby", nothing) == Grant(channel="room:lobby")
+        assert authorize("room:lobby", nothing) == Grant(channel="room:lobby", namespace="jugpush")
 
 
 def test_token_opens_a_channel_that_nothing_declares():

@@ -36,6 +36,7 @@ def test_grant_says_what_the_token_was_made_with():
     """Nothing is lost on the way from the page to the push server."""
     token = make(user="42", login="l" * 22, fingerprint="0011223344556677", granted_by="authorizer")
     assert verify_subscription_token(token, "order:7", now=NOW) == Grant(
+        namespace="jugpush",
         channel="order:7",
         user="42",
         login="l" * 22,

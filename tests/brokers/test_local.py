@@ -21,7 +21,7 @@ KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 
 
 def publication(data=b'"hi"', *, id="1", channel="news"):
-    return Publication(id=id, channel=channel, data=msgspec.Raw(data))
+    return Publication(id=id, channel=channel, namespace="tests", data=msgspec.Raw(data))
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ class Push:
 
     async def start(self):
         await self.feed.start(self.deliver)
-        self.feed.listen(["news"])
+        self.feed.listen(["tests:news"])
 
     async def stop(self):
         await self.feed.stop()
@@ -143,8 +143,8 @@ def test_feed_forgets_channels():
     """Nothing is delivered for a channel whose last listener has gone."""
     feed = LocalFeed()
     feed._deliver = pytest.fail
-    feed.listen(["news", "other"])
-    feed.forget(["news", "never"])
+    feed.listen(["tests:news", "tests:other"])
+    feed.forget(["tests:news", "tests:never"])
     feed.receive([publication()])
 
 

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed, RedisNames
+from django_jugpush.core.channels import full_name
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
 from tests.redis_server import RedisServer, running_redis
@@ -36,6 +37,7 @@ class Ear:
     """A feed with what it heard."""
 
     def __init__(self, url: str, namespace: str = "tests", **options: float) -> None:
+        self.namespace = namespace
         self.feed = RedisFeed(url, namespace=namespace, **options)
         self.heard: asyncio.Queue[Publication] = asyncio.Queue()
 
@@ -44,10 +46,11 @@ class Ear:
             self.heard.put_nowait(publication)
 
     async def listen(self, *channels: str) -> None:
-        self.feed.listen(channels)
+        names = [full_name(self.namespace, channel) for channel in channels]
+        self.feed.listen(names)
         async with asyncio.timeout(5):
-            for channel in channels:
-                await self.feed.ready(channel)
+            for name in names:
+                await self.feed.ready(name)
 
     async def next(self) -> Publication:
         async with asyncio.timeout(5):
@@ -55,7 +58,7 @@ class Ear:
 
     async def nothing_before(self, broker: RedisBroker, channel: str) -> None:
         """Assert that the next thing heard is what is published now, so that nothing came before it."""
-        broker.publish([publication(channel, b'"marker"')])
+        broker.publish([publication(channel, b'"marker"', namespace=self.namespace)])
         assert bytes((await self.next()).data) == b'"marker"'
 
 
@@ -75,8 +78,8 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def publication(channel: str, data: bytes = b"1") -> Publication:
-    return Publication(id="id", channel=channel, data=msgspec.Raw(data))
+def publication(channel: str, data: bytes = b"1", namespace: str = "tests") -> Publication:
+    return Publication(id="id", channel=channel, namespace=namespace, data=msgspec.Raw(data))
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
@@ -85,7 +88,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 
 def test_batch_takes_one_round_trip(redis_server):
     """A transaction's publications reach Redis in one write, whatever their number."""
-    broker = RedisBroker(redis_server.url, namespace="tests")
+    broker = RedisBroker(redis_server.url)
     broker.publish([publication("warm-up")])
     client = redis_server.client()
     client.ping()
@@ -96,9 +99,10 @@ def test_batch_takes_one_round_trip(redis_server):
 
 def test_names_hold_database_namespace_and_no_special_characters():
     """Neither another database, nor another project, nor a cluster's hash tags can mix channels up."""
-    assert RedisNames("redis://h:1/3", "shop").channel("order:7") == "shop:3:c:order:7"
-    assert RedisNames("redis://h:1", "shop").channel("a{b}*?[x]%ü") == "shop:0:c:a%7Bb%7D%2A%3F%5Bx%5D%25%C3%BC"
-    assert RedisNames("unix:///run/redis.sock?db=2", "shop").channel("x") == "shop:2:c:x"
+    assert RedisNames("redis://h:1/3").channel("shop:order:7") == "shop:3:c:order:7"
+    assert RedisNames("redis://h:1").channel("shop:a{b}*?[x]%ü") == "shop:0:c:a%7Bb%7D%2A%3F%5Bx%5D%25%C3%BC"
+    assert RedisNames("unix:///run/redis.sock?db=2").channel("shop:x") == "shop:2:c:x"
+    assert RedisNames("redis://h:1/3").control("shop.tenants.name") == "shop.tenants.name:3:control"
 
 
 def test_namespaces_and_databases_hear_nothing_of_each_other(redis_server):
@@ -111,15 +115,11 @@ def test_namespaces_and_databases_hear_nothing_of_each_other(redis_server):
         ):
             for each in (one, two, three):
                 await each.listen("user:42")
-            brokers = [
-                RedisBroker(redis_server.url, namespace="a"),
-                RedisBroker(redis_server.url, namespace="b"),
-                RedisBroker(other_database, namespace="a"),
-            ]
-            for number, broker in enumerate(brokers):
-                broker.publish([publication("user:42", b"%d" % number)])
+            first, second = RedisBroker(redis_server.url), RedisBroker(other_database)
+            first.publish([publication("user:42", b"0", "a"), publication("user:42", b"1", "b")])
+            second.publish([publication("user:42", b"2", "a")])
             assert [bytes((await each.next()).data) for each in (one, two, three)] == [b"0", b"1", b"2"]
-            for each, broker in zip((one, two, three), brokers, strict=True):
+            for each, broker in ((one, first), (two, first), (three, second)):
                 await each.nothing_before(broker, "user:42")
 
     run(scenario)
@@ -133,12 +133,12 @@ def test_servers_subscribe_only_to_channels_with_listeners(own_redis):
             await one.listen("left", "kept", "back")
             client = own_redis.client()
             assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:left", "tests:0:c:kept", "tests:0:c:back"}
-            one.feed.forget(["left", "back"])
-            one.feed.listen(["back"])
+            one.feed.forget(["tests:left", "tests:back"])
+            one.feed.listen(["tests:back"])
             await until(lambda: "tests:0:c:left" not in client.pubsub_channels())
             assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:kept", "tests:0:c:back"}
             await one.listen("left")
-            await one.nothing_before(RedisBroker(own_redis.url, namespace="tests"), "left")
+            await one.nothing_before(RedisBroker(own_redis.url), "left")
 
     run(scenario)
 
@@ -173,7 +173,7 @@ def test_broken_connection_is_made_anew_and_listeners_are_told(own_redis, blow, 
                 own_redis.thaw()
             told = {(await one.next()).channel, (await one.next()).channel}
             assert told == {"news", "other"}
-            broker = RedisBroker(own_redis.url, namespace="tests")
+            broker = RedisBroker(own_redis.url)
             await one.nothing_before(broker, "news")
             await one.nothing_before(broker, "other")
 
@@ -185,12 +185,12 @@ def test_server_that_starts_before_redis_hears_it_later(own_redis):
     async def scenario():
         own_redis.kill()
         async with ear(own_redis.url) as one:
-            one.feed.listen(["news"])
-            waiting = asyncio.create_task(one.feed.ready("news"))
+            one.feed.listen(["tests:news"])
+            waiting = asyncio.create_task(one.feed.ready("tests:news"))
             await asyncio.sleep(0)
             own_redis.start()
             await asyncio.wait_for(waiting, 5)
-            await one.nothing_before(RedisBroker(own_redis.url, namespace="tests"), "news")
+            await one.nothing_before(RedisBroker(own_redis.url), "news")
 
     run(scenario)
 
@@ -201,15 +201,16 @@ def test_strange_message_is_ignored(redis_server):
     async def scenario():
         async with ear(redis_server.url) as one:
             await one.listen("news")
-            for message in (b"", b"{", b"[]", b'{"id":1}', b"\xff", b"[" * 100_000):
+            foreign = b'{"id":"1","channel":"news","namespace":"other"}'  # whoever may publish here may not there
+            for message in (b"", b"{", b"[]", b'{"id":1}', b"\xff", b"[" * 100_000, foreign):
                 redis_server.client().publish("tests:0:c:news", message)
-            await one.nothing_before(RedisBroker(redis_server.url, namespace="tests"), "news")
+            await one.nothing_before(RedisBroker(redis_server.url), "news")
 
     run(scenario)
 
 
 def test_absent_redis_is_told_at_once():
-    broker = RedisBroker("redis://127.0.0.1:1/0", namespace="tests")
+    broker = RedisBroker("redis://127.0.0.1:1/0")
     started = time.monotonic()
     with pytest.raises(BrokerUnavailable):
         broker.publish([publication("news")])
@@ -217,7 +218,7 @@ def test_absent_redis_is_told_at_once():
 
 
 def test_silent_redis_holds_a_publish_for_a_second_at_most(own_redis):
-    broker = RedisBroker(own_redis.url, namespace="tests")
+    broker = RedisBroker(own_redis.url)
     broker.publish([publication("news")])
     own_redis.freeze()
     started = time.monotonic()
@@ -229,7 +230,7 @@ def test_silent_redis_holds_a_publish_for_a_second_at_most(own_redis):
 
 def test_publish_right_after_a_restart_arrives(own_redis):
     """A pooled connection that died with the old Redis costs no publication."""
-    broker = RedisBroker(own_redis.url, namespace="tests")
+    broker = RedisBroker(own_redis.url)
     broker.publish([publication("news")])
     own_redis.kill()
     own_redis.start()
@@ -241,7 +242,7 @@ def test_refused_publish_is_a_broker_error(own_redis):
     own_redis.client().execute_command(
         "ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+ping", "+hello", "+client"
     )
-    broker = RedisBroker(own_redis.url.replace("redis://", "redis://reader:secret@"), namespace="tests")
+    broker = RedisBroker(own_redis.url.replace("redis://", "redis://reader:secret@"))
     with pytest.raises(BrokerError, match="no permissions") as caught:
         broker.publish([publication("news", b'"private"')])
     assert not isinstance(caught.value, BrokerUnavailable)
@@ -253,8 +254,6 @@ def test_acl_user_of_the_recipe_may_publish_and_nothing_else(own_redis):
         *("ACL", "SETUSER", "django", "on", ">secret", "resetkeys", "resetchannels", "&tests:*", "-@all"),
         *("+ping", "+hello", "+client|setname", "+publish"),
     )
-    RedisBroker(own_redis.url.replace("redis://", "redis://django:secret@"), namespace="tests").publish(
-        [publication("news")]
-    )
+    RedisBroker(own_redis.url.replace("redis://", "redis://django:secret@")).publish([publication("news")])
     with pytest.raises(redis.exceptions.NoPermissionError):
         redis.Redis(port=own_redis.port, username="django", password="secret").keys()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from django_jugpush.core import hub as hub_module
+from django_jugpush.core.channels import split_name
 from django_jugpush.core.codes import DisconnectCode
 from django_jugpush.core.hub import MIN_SPREAD, REFRESH_RATE, Hub
 from django_jugpush.core.publication import Publication
@@ -80,16 +81,55 @@ def join(hub, *channels, client="c" * 16, connection=None):
     return connection
 
 
-def publication(channel, data=b"1", **more):
-    return Publication(id="p", channel=channel, data=msgspec.Raw(data), **more)
+def publication(full_name, data=b"1", **more):
+    namespace, channel = split_name(full_name)
+    return Publication(id="p", channel=channel, namespace=namespace, data=msgspec.Raw(data), **more)
+
+
+def test_namespaces_share_nothing(hub, interest):
+    """Two tenants' channels of one name are two channels; a browser sees no namespace."""
+    one, two = join(hub, "one:user:42"), join(hub, "two:user:42")
+    assert interest.channels == {"one:user:42", "two:user:42"}
+    hub.publish(publication("two:user:42"))
+    assert one.frames == []
+    assert two.frames == ['{"channel":"user:42","data":1}']
+    hub.publish(Publication(id="p", channel="one:user:42"))  # in the namespace that has no name
+    assert one.frames == []
+
+
+def test_what_is_kept_for_a_subscription_comes_when_it_begins(hub, interest):
+    """In order, and before what is published afterwards; whoever is subscribed already need not wait."""
+    waits, listens = join(hub), join(hub, "shop:news")
+    hub.reserve(waits.session, "shop:news")
+    hub.publish(publication("shop:news", b"1"))
+    hub.publish(publication("shop:news", b"2"))
+    assert waits.frames == []
+    assert len(listens.frames) == 2
+    hub.subscribe(waits.session, "shop:news")
+    hub.publish(publication("shop:news", b"3"))
+    assert waits.frames == listens.frames == [f'{{"channel":"news","data":{number}}}' for number in (1, 2, 3)]
+
+
+def test_what_is_kept_for_a_subscription_that_does_not_begin_is_dropped(hub, interest):
+    """And the feed hears of it as of any other listener."""
+    waits = join(hub, client="author" * 3)
+    hub.reserve(waits.session, "shop:news")
+    assert interest.channels == {"shop:news"}
+    hub.publish(publication("shop:news"))
+    hub.unsubscribe(waits.session, "shop:news")
+    assert interest.channels == set()
+    hub.reserve(waits.session, "shop:news")
+    hub.publish(publication("shop:news", exclude=("author" * 3,)))
+    hub.subscribe(waits.session, "shop:news")
+    assert waits.frames == []
 
 
 def test_publication_reaches_exactly_the_listeners_of_its_channel(hub):
     """In the order of publication."""
-    both, news, other = join(hub, "news", "sport"), join(hub, "news"), join(hub, "other")
-    hub.publish(publication("news", b"1"))
-    hub.publish(publication("sport", b"2"))
-    hub.publish(publication("nobody", b"3"))
+    both, news, other = join(hub, "shop:news", "shop:sport"), join(hub, "shop:news"), join(hub, "shop:other")
+    hub.publish(publication("shop:news", b"1"))
+    hub.publish(publication("shop:sport", b"2"))
+    hub.publish(publication("shop:nobody", b"3"))
     assert both.frames == ['{"channel":"news","data":1}', '{"channel":"sport","data":2}']
     assert news.frames == ['{"channel":"news","data":1}']
     assert not other.frames
@@ -103,9 +143,9 @@ def test_publication_is_encoded_once_and_framed_once_per_wire(hub, monkeypatch):
         "encode_publication",
         lambda publication, spread: encoded.append(publication) or b'{"data":"a value long enough"}',
     )
-    texts = [join(hub, "news") for _ in range(3)]
-    raws = [join(hub, "news", connection=MemoryConnection(as_bytes)) for _ in range(3)]
-    hub.publish(publication("news"))
+    texts = [join(hub, "shop:news") for _ in range(3)]
+    raws = [join(hub, "shop:news", connection=MemoryConnection(as_bytes)) for _ in range(3)]
+    hub.publish(publication("shop:news"))
     assert len(encoded) == 1
     assert len({id(connection.frames[0]) for connection in texts}) == 1
     assert len({id(connection.frames[0]) for connection in raws}) == 1
@@ -114,10 +154,10 @@ def test_publication_is_encoded_once_and_framed_once_per_wire(hub, monkeypatch):
 
 def test_excluded_client_gets_nothing(hub):
     """On none of its connections; a stale channel is no news to it either."""
-    author, reader = join(hub, "news", client="author" * 3), join(hub, "news", client="reader" * 3)
-    second = join(hub, "news", client="author" * 3)
-    hub.publish(publication("news", exclude=("author" * 3,)))
-    hub.publish(publication("news", exclude=("somebody", "author" * 3), stale="size"))
+    author, reader = join(hub, "shop:news", client="author" * 3), join(hub, "shop:news", client="reader" * 3)
+    second = join(hub, "shop:news", client="author" * 3)
+    hub.publish(publication("shop:news", exclude=("author" * 3,)))
+    hub.publish(publication("shop:news", exclude=("somebody", "author" * 3), stale="size"))
     assert len(reader.frames) == 2
     assert author.frames == second.frames == []
 
@@ -125,47 +165,47 @@ def test_excluded_client_gets_nothing(hub):
 def test_spread_grows_with_the_listeners(hub):
     """A publication tells it from MIN_SPREAD on; a stale channel tells it always."""
     few = MIN_SPREAD * REFRESH_RATE // 1000 - 1
-    listeners = [join(hub, "news") for _ in range(few)]
-    hub.publish(publication("news"))
-    hub.publish(publication("news", stale="storm"))
-    listeners.append(join(hub, "news", connection=MemoryConnection(as_bytes)))
-    hub.publish(publication("news"))
+    listeners = [join(hub, "shop:news") for _ in range(few)]
+    hub.publish(publication("shop:news"))
+    hub.publish(publication("shop:news", stale="storm"))
+    listeners.append(join(hub, "shop:news", connection=MemoryConnection(as_bytes)))
+    hub.publish(publication("shop:news"))
     words = [json.loads(frame) for frame in listeners[0].frames]
     assert [word.get("spread") for word in words] == [None, few * 20, MIN_SPREAD]
-    assert hub.spread("nobody") == 0
+    assert hub.spread("shop:nobody") == 0
 
 
 def test_feed_hears_of_first_and_last_listener(hub, interest):
     """And of nothing between."""
-    first, second = join(hub, "news", "sport"), join(hub, "news")
-    assert interest.channels == {"news", "sport"}
-    hub.unsubscribe(first.session, "news")
-    assert interest.channels == {"news", "sport"}
-    hub.unsubscribe(second.session, "news")
-    assert interest.channels == {"sport"}
+    first, second = join(hub, "shop:news", "shop:sport"), join(hub, "shop:news")
+    assert interest.channels == {"shop:news", "shop:sport"}
+    hub.unsubscribe(first.session, "shop:news")
+    assert interest.channels == {"shop:news", "shop:sport"}
+    hub.unsubscribe(second.session, "shop:news")
+    assert interest.channels == {"shop:sport"}
     hub.leave(first.session)
     assert not interest.channels
 
 
 def test_leaving_is_complete_and_may_happen_twice(hub, interest):
     """Nothing is kept of a session, nor of a channel that only it listened to."""
-    gone = join(hub, "news", "sport")
-    stays = join(hub, "news")
+    gone = join(hub, "shop:news", "shop:sport")
+    stays = join(hub, "shop:news")
     for _ in range(2):
         hub.leave(gone.session)
-    hub.publish(publication("news"))
+    hub.publish(publication("shop:news"))
     assert not gone.frames
     assert len(stays.frames) == len(hub) == 1
     assert gone.session not in hub
-    assert hub.channels() == interest.channels == {"news"}
+    assert hub.channels() == interest.channels == {"shop:news"}
 
 
 def test_unsubscribing_what_is_not_subscribed_does_nothing(hub):
     """Neither for a stranger."""
-    connection = join(hub, "news")
-    hub.unsubscribe(connection.session, "sport")
-    hub.unsubscribe(Session(client="stranger" * 2), "news")
-    assert hub.listeners("news") == 1
+    connection = join(hub, "shop:news")
+    hub.unsubscribe(connection.session, "shop:sport")
+    hub.unsubscribe(Session(client="stranger" * 2), "shop:news")
+    assert hub.listeners("shop:news") == 1
 
 
 def test_connection_that_leaves_during_the_fan_out_disturbs_nobody(hub):
@@ -175,13 +215,13 @@ def test_connection_that_leaves_during_the_fan_out_disturbs_nobody(hub):
         def send(self, frame):
             hub.leave(self.session)
 
-    before = join(hub, "news")
-    join(hub, "news", connection=Overflowing())
-    after = join(hub, "news")
-    join(hub, "news", connection=Overflowing(as_bytes))  # the only one of its wire
-    hub.publish(publication("news"))
+    before = join(hub, "shop:news")
+    join(hub, "shop:news", connection=Overflowing())
+    after = join(hub, "shop:news")
+    join(hub, "shop:news", connection=Overflowing(as_bytes))  # the only one of its wire
+    hub.publish(publication("shop:news"))
     assert len(before.frames) == len(after.frames) == 1
-    assert hub.listeners("news") == 2
+    assert hub.listeners("shop:news") == 2
 
 
 def test_connection_that_fails_is_closed_and_disturbs_nobody(hub, caplog):
@@ -191,9 +231,9 @@ def test_connection_that_fails_is_closed_and_disturbs_nobody(hub, caplog):
         def send(self, frame):
             raise RuntimeError("a fault of the door")
 
-    broken, after = join(hub, "news", connection=Broken()), join(hub, "news")
+    broken, after = join(hub, "shop:news", connection=Broken()), join(hub, "shop:news")
     with caplog.at_level(logging.ERROR):
-        hub.publish(publication("news"))
+        hub.publish(publication("shop:news"))
     assert broken.closed == DisconnectCode.INTERNAL
     assert len(after.frames) == 1
     assert "a fault of the door" in caplog.text
@@ -203,7 +243,7 @@ class AnyHub(RuleBasedStateMachine):
     """Whoever comes, listens and goes, in whatever order: indexes and feed agree with a plain model."""
 
     sessions = Bundle("sessions")
-    channels = st.sampled_from("abcd")
+    channels = st.sampled_from(["one:a", "one:b", "two:a", "two:b"])
     wires = st.sampled_from([as_text, as_bytes])
 
     def __init__(self):
@@ -220,8 +260,10 @@ class AnyHub(RuleBasedStateMachine):
         self.model[session] = (connection, set())
         return session
 
-    @rule(session=sessions, channel=channels)
-    def subscribe(self, session, channel):
+    @rule(session=sessions, channel=channels, waits=st.booleans())
+    def subscribe(self, session, channel, waits):
+        if waits:
+            self.hub.reserve(session, channel)
         self.hub.subscribe(session, channel)
         self.model[session][1].add(channel)
 
@@ -253,7 +295,7 @@ class AnyHub(RuleBasedStateMachine):
         assert self.hub.channels() == self.interest.channels == wanted
         assert set(self.hub) == set(self.model)
         assert len(self.hub) == len(self.model)
-        for channel in "abcd":
+        for channel in ("one:a", "one:b", "two:a", "two:b"):
             assert self.hub.listeners(channel) == sum(channel in channels for _, channels in self.model.values())
 
     @invariant()

@@ -18,6 +18,7 @@ from django_jugpush.core.session import (
     SessionEnded,
     SessionState,
     SubscribeRequested,
+    SubscribeWithdrawn,
     SubscriptionEnded,
     SubscriptionStarted,
     is_client_id,
@@ -210,7 +211,7 @@ def test_unsubscribe_ends_the_subscription(peer):
     for _ in range(2):
         peer.send(type="unsubscribe", id=2, channel="news")
     assert peer.receive() == [{"type": "unsubscribed", "id": 2, "channel": "news"}] * 2
-    assert peer.session.events_received() == [SubscriptionEnded(channel="news")]
+    assert peer.session.events_received() == [SubscriptionEnded(channel="news", grant=Grant(channel="news"))]
     assert not peer.session.grants
 
 
@@ -219,10 +220,11 @@ def test_unsubscribe_withdraws_a_pending_subscription(peer):
     peer.send(type="subscribe", id=1, channel="news")
     peer.send(type="unsubscribe", id=2, channel="news")
     peer.send(type="subscribe", id=3, channel="news")
-    withdrawn, repeated = peer.session.events_received()
+    asked, withdrawn, repeated = peer.session.events_received()
+    assert withdrawn == SubscribeWithdrawn(request=asked.request)
     assert peer.receive() == [{"type": "unsubscribed", "id": 2, "channel": "news"}]
-    peer.session.accept(withdrawn.request, Grant(channel="news"))
-    peer.session.refuse(withdrawn.request, ErrorCode.DENIED)
+    peer.session.accept(asked.request, Grant(channel="news"))
+    peer.session.refuse(asked.request, ErrorCode.DENIED)
     assert not peer.receive()
     assert not peer.session.events_received()
     peer.session.accept(repeated.request, Grant(channel="news"))

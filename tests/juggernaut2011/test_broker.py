@@ -17,7 +17,7 @@ def publication(channel, data=b"1", id="one", **more):
 @pytest.fixture
 def publish(redis_server):
     """A function that publishes, and returns what was heard on the channel of 2011."""
-    broker = Juggernaut2011Broker(f"juggernaut+{redis_server.url}", namespace="tests")
+    broker = Juggernaut2011Broker(f"juggernaut+{redis_server.url}")
 
     def publish(*publications):
         with redis_server.client() as client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -69,4 +69,4 @@ def test_names_that_kill_the_original_are_refused_and_the_rest_is_published(publ
 
 def test_absent_redis_is_told_as_by_other_brokers():
     with pytest.raises(BrokerUnavailable):
-        Juggernaut2011Broker("juggernaut+redis://127.0.0.1:1", namespace="tests").publish([publication("a")])
+        Juggernaut2011Broker("juggernaut+redis://127.0.0.1:1").publish([publication("a")])

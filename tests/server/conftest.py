@@ -20,6 +20,8 @@ from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import InvalidToken, SubscriptionDenied, TokenExpired
 from django_jugpush.server.app import PushServer, ServerConfig, uvicorn_options
 
+NAMESPACE = "tests"
+
 TIMEOUT = 10
 """Seconds after which a test no longer waits: far above what anything takes."""
 
@@ -30,14 +32,15 @@ def authorize(channel, token):
         raise RuntimeError("the database is away")
     if token is None:
         if channel.startswith("open"):
-            return Grant(channel=channel)
+            return Grant(channel=channel, namespace=NAMESPACE)
         raise SubscriptionDenied("no token, and no public pattern matches")
     if token == "expired":
         raise TokenExpired("expired 5 minutes ago")
     granted, _, user = token.partition("/")
     if granted != channel:
         raise InvalidToken("made for another channel, or forged")
-    return Grant(channel=channel, user=user or None, login=f"login-of-{user}" if user else None, granted_by="page")
+    login = f"login-of-{user}" if user else None
+    return Grant(channel=channel, namespace=NAMESPACE, user=user or None, login=login, granted_by="page")
 
 
 def origin_allowed(origin, *, scheme, headers):
@@ -67,6 +70,9 @@ class MemoryFeed(Feed):
 
     def forget(self, channels):
         self.channels.difference_update(channels)
+
+    async def ready(self, channel):
+        """Return at once."""
 
 
 class Peer:
@@ -145,7 +151,10 @@ class Served:
 
     def publish(self, channel, data, **more):
         raw = data if isinstance(data, bytes) else json.dumps(data).encode()
-        self.call(self.feed.deliver, [Publication(id="1", channel=channel, data=msgspec.Raw(raw), **more)])
+        self.call(
+            self.feed.deliver,
+            [Publication(id="1", channel=channel, namespace=NAMESPACE, data=msgspec.Raw(raw), **more)],
+        )
 
     @contextlib.contextmanager
     def peer(self, *, greet=True, path="/juggernaut/websocket", query="protocol=1", **options):

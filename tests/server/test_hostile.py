@@ -129,7 +129,7 @@ def test_flood_without_reading_ends_as_slow(serve):
         witness.subscribe("open:witness")
         peer.subscribe("open:flood")
         with contextlib.suppress(ConnectionClosed):
-            while served.push.hub.listeners("open:flood"):
+            while served.push.hub.listeners("tests:open:flood"):
                 peer.send(type="unsubscribe", channel="x" * 1000)
         words, close_code = peer.rest()
         assert (words[-1]["code"], close_code) == (DisconnectCode.SLOW, DisconnectCode.SLOW)

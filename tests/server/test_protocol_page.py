@@ -6,7 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from .conftest import authorize
+from django_jugpush.core.grants import Grant
+
+from .conftest import NAMESPACE, authorize
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "protocol.rst").read_text()
 
@@ -24,7 +26,11 @@ def test_conversation_happens_as_written(serve, monkeypatch):
     monkeypatch.setattr(
         served.push,
         "_authorize",
-        lambda channel, token: authorize("open" if channel == "banner" else channel, token and channel),
+        lambda channel, token: (
+            Grant(channel=channel, namespace=NAMESPACE)
+            if channel == "banner"
+            else authorize(channel, token and channel)
+        ),
     )
     path, _, query = first.removeprefix("→ GET ").partition("?")
     with served.peer(greet=False, path=path, query=query) as peer:

@@ -122,13 +122,13 @@ def test_unsubscribed_channel_is_silent(served):
     """And the feed need not hear it any more."""
     with served.peer() as peer:
         peer.subscribe("open:once")
-        assert "open:once" in served.feed.channels
+        assert "tests:open:once" in served.feed.channels
         peer.send(type="unsubscribe", id=2, channel="open:once")
         assert peer.receive() == {"type": "unsubscribed", "id": 2, "channel": "open:once"}
         served.publish("open:once", 1)
         peer.send(type="ping")
         assert peer.receive() == {"type": "pong"}
-        assert "open:once" not in served.feed.channels
+        assert "tests:open:once" not in served.feed.channels
 
 
 def test_resubscription_is_told_that_it_may_have_missed_something(served):
@@ -140,7 +140,7 @@ def test_resubscription_is_told_that_it_may_have_missed_something(served):
                 "id": 1,
                 "channel": "open:again",
                 "recovered": False,
-                "spread": 20 * number,
+                "spread": 20 * (number + 1),
             }
 
 
@@ -220,7 +220,7 @@ def test_slow_reader_is_sent_away_and_holds_up_nobody(serve):
         for peer in reader, slow:
             assert peer.subscribe("open")["type"] == "subscribed"
         sent = 0
-        while served.push.hub.listeners("open") == 2:
+        while served.push.hub.listeners("tests:open") == 2:
             served.publish("open", "x" * 50_000)
             assert reader.receive()["channel"] == "open"
             sent += 1
@@ -239,7 +239,7 @@ def test_reader_that_never_comes_back_is_let_go(serve, monkeypatch):
     served = serve(max_pending=100_000)
     with served.peer(max_queue=1) as slow:
         slow.subscribe("open")
-        while served.push.hub.listeners("open"):
+        while served.push.hub.listeners("tests:open"):
             served.publish("open", "x" * 50_000)
         deadline = time.monotonic() + TIMEOUT
         while served.push._sessions:
@@ -289,7 +289,7 @@ def test_drain_waits_no_longer_than_it_is_told(serve):
         slow.subscribe("open")
         for _ in range(20):
             served.publish("open", "x" * 500_000)
-            if not served.push.hub.listeners("open"):
+            if not served.push.hub.listeners("tests:open"):
                 break
         started = time.monotonic()
         served.run(served.push.drain(0.1))
