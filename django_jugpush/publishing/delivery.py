@@ -6,10 +6,10 @@ import contextlib
 import functools
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
@@ -105,8 +105,13 @@ _substitutes: list[Delivery] = []
 def _delivery() -> Delivery:
     if _substitutes:
         return _substitutes[-1]
-    # Django's test runner is what makes the outbox.
-    return _make_delivery(get_config(), is_testing=hasattr(mail, "outbox"), process=os.getpid())
+    return _make_delivery(get_config(), is_testing=_is_testing(), process=os.getpid())
+
+
+def _is_testing() -> bool:
+    # Not mail.outbox: outside of tests, the locmem backend makes that too. What was never imported has set up nothing.
+    utils = sys.modules.get("django.test.utils")
+    return utils is not None and hasattr(utils._TestState, "saved_data")
 
 
 # A forked child makes its own: its parent's holds connections, and perhaps a lock that no thread is left to release.

@@ -7,6 +7,7 @@ import logging
 import pytest
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.test.utils import _TestState
 
 from django_jugpush import publish
 from django_jugpush.brokers.base import Broker
@@ -62,8 +63,17 @@ def test_djangos_test_runner_publishes_to_the_dummy(settings):
 
 def test_otherwise_the_push_server_is_posted_to(settings, monkeypatch):
     """Development, and one node in production, need no service."""
-    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.delattr(_TestState, "saved_data")
     settings.JUGPUSH = {}
+    assert isinstance(get_broker(), LocalBroker)
+
+
+def test_mail_kept_in_memory_is_no_sign_of_a_test(settings, monkeypatch):
+    """Development settings use that backend too, and it makes the outbox that tests know."""
+    monkeypatch.delattr(_TestState, "saved_data")
+    settings.JUGPUSH = {}
+    mail.send_mail("subject", "text", "ann@example.com", ["bob@example.com"])
+    assert mail.outbox
     assert isinstance(get_broker(), LocalBroker)
 
 
