@@ -45,6 +45,9 @@ CONNECT_TIMEOUT = 0.2
 TIMEOUT = 1.0
 """Seconds that a publish takes in all."""
 
+PAUSE = 5.0
+"""Seconds for which a server that did not answer is left out, where there are others."""
+
 _BODY_SIZE = 1024 * 1024  # a request is closed when it has reached this many bytes
 
 USUAL_URL = "http://127.0.0.1:8080/"
@@ -104,18 +107,23 @@ class LocalBroker(Broker):
         self._server_url = server_url
         self._keys = keys
         self._find = find
+        self._silent_until: dict[str, float] = {}
 
     def publish(self, publications: Sequence[Publication]) -> None:
         deadline = time.monotonic() + TIMEOUT
-        urls = [self._server_url] if self._server_url else self._find() or [USUAL_URL]
+        urls = self._urls()
         bodies = list(_bodies(publications))
         errors: list[BrokerError] = []
-        for url in urls:
+        for position, url in enumerate(urls):
+            now = time.monotonic()
             try:
-                self._hand_over(url, bodies, deadline)
+                # A fair share: a server that was suspended accepts connections, and would take all the time.
+                self._hand_over(url, bodies, now + (deadline - now) / (len(urls) - position))
             except BrokerError as error:
                 errors.append(error)
             except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, TimeoutError):
+                    self._silent_until[url] = time.monotonic() + PAUSE
                 errors.append(BrokerUnavailable(f"the push server at {url} cannot be reached: {_describe(error)}"))
         if urls == [USUAL_URL] and errors and isinstance(errors[0], BrokerUnavailable):
             raise BrokerUnavailable(NOT_FOUND) from errors[0]
@@ -123,6 +131,13 @@ class LocalBroker(Broker):
             raise _weightiest(errors)
         for failure in errors:
             logger.info("Published to another push server, but %s", failure)
+
+    def _urls(self) -> Sequence[str]:
+        if self._server_url:
+            return [self._server_url]
+        found = self._find() or [USUAL_URL]
+        now = time.monotonic()
+        return [url for url in found if self._silent_until.get(url, 0) <= now] or found
 
     def _hand_over(self, url: str, bodies: Sequence[bytes], deadline: float) -> None:
         """Have the server at ``url`` prove itself, then post to it on the same connection."""

@@ -189,6 +189,20 @@ def test_server_that_has_gone_does_not_hide_the_other(start_server):
     assert server.heard() == [publication()]
 
 
+def test_suspended_server_does_not_silence_the_other(start_server):
+    """It accepts connections and never answers, so it has its share of the time, and then a rest."""
+    server = start_server()
+    with stranger(serve=lambda *_: None) as (url, heard):
+        publisher = broker(url, server.url)
+        publisher.publish([publication()])
+        assert server.heard() == [publication()]
+        asked = len(heard)
+        assert asked
+        publisher.publish([publication(id="2")])
+        assert server.heard() == [publication(id="2")]
+        assert len(heard) == asked
+
+
 def test_keys_are_rotated_without_a_gap(start_server):
     """The server was started with the old key, the publisher has the new one before it."""
     server = start_server(keys=[b"new" * 8, KEY])
