@@ -73,7 +73,8 @@ def to_publications(items: Iterable[Item], using: str) -> list[Publication]:
     """
     Return what to publish, in order. A row that changed several times stands where it changed last.
 
-    Whatever fails in the project's code is logged, and costs its own row only.
+    Whatever fails in the project's code is logged, and costs its own row only. A row that JSON has no form for makes
+    its channels stale.
     """
     merged = _merge(_here(items))
     reader = _Reader([item for item in merged if isinstance(item, _Row)], using)
@@ -208,4 +209,8 @@ class _Reader:
             common["data"] = encode(message)
         except PayloadTooBig:
             common["stale"] = "size"
+        except (TypeError, ValueError) as error:
+            # Who refreshes does not need the message: only that there was one.
+            common["stale"] = "gap"
+            self._failures[binding].append((row.pk, error))
         return [Publication(channel=channel, **common) for channel in channels]

@@ -185,6 +185,22 @@ def test_a_row_that_is_too_big_is_published_as_stale(broker, settings):
     assert publication.version
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="Other databases take no number that is too big for a float.")
+def test_a_row_that_json_has_no_form_for_makes_stale(broker, caplog):
+    """What shows it is refreshed, and the mistake is logged once."""
+    with capture_publications():
+        for _ in range(2):
+            Export.objects.create()
+    with connection.cursor() as cursor:
+        cursor.execute("""UPDATE app_export SET options = '{"speed": 1e999}'""")
+    publish_changes(Export.objects.all())
+    assert [(p.stale, bytes(p.data)) for p in broker.publications] == [("gap", b"null")] * 2
+    assert all(publication.version for publication in broker.publications)
+    [record] = caplog.records
+    assert "app.export" in record.getMessage() and "nor are 1 others" in record.getMessage() and record.exc_info
+    assert any(str(export.pk) in record.getMessage() for export in Export.objects.all())
+
+
 def test_fixtures_are_not_published(broker, tmp_path):
     """They are loaded in any order, so what ``channels()`` follows may be missing."""
     fixture = tmp_path / "orders.json"
