@@ -41,7 +41,7 @@ types: $(VENV)/.test $(VENV)/.types  ## Check types.
 	$(BIN)/mypy
 
 docs: $(VENV)/.docs  ## Build the documentation into docs/_build/html; a warning is an error.
-	$(BIN)/sphinx-build -n -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/sphinx-build -E -n -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 
 client: client/node_modules/.installed  ## Build the browser client into django_jugpush/static.
 	npm --prefix client run build

@@ -89,7 +89,7 @@ def greeting(port: int) -> str:
   The pastebin is at   http://{HOST}:{port}/
 
   Log in as            {", ".join(USERS)} (password: {PASSWORD})
-  Then                 open it in two windows, log in as two of them, and reply to each other.
+  Then                 log in as two of them, in two browsers or a private window, and reply to each other.
   From a shell         .venv/bin/python testproject/manage.py shell -c \\
                          'import django_jugpush as push; push.publish("banner", {{"text": "Hello, everybody"}})'
 """
