@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
@@ -95,7 +95,7 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
         for first, second in registry.conflicts
     ]
     for binding in registry.bindings.values():
-        messages += _check_fields(binding)
+        messages += [*_check_fields(binding), *_check_relations(binding)]
     return messages
 
 
@@ -240,6 +240,25 @@ def _check_fields(binding: Binding) -> Iterator[CheckMessage]:
                 obj=binding.model,
                 id="jugpush.E006",
             )
+
+
+def _check_relations(binding: Binding) -> Iterator[CheckMessage]:
+    push = type(binding.push)
+    if not push.select_related or isinstance(push.select_related, str):
+        return
+    queryset = binding.model._base_manager.select_related(*push.select_related)
+    try:
+        queryset.query.get_compiler(using=queryset.db).as_sql()
+    except FieldError as error:
+        yield Error(
+            f"{push.__qualname__}.select_related cannot be followed, so no change of {binding.label} is published: "
+            f"{error}",
+            hint=f"Name foreign keys and one-to-one relations of {binding.label}, and with __ those of their models.",
+            obj=binding.model,
+            id="jugpush.E006",
+        )
+    except ImproperlyConfigured:  # there is no default database to write SQL for
+        return
 
 
 def _is_column(model: type[Model], name: str) -> bool:

@@ -6,12 +6,15 @@ import pytest
 from django.apps import apps
 from django.core.checks import run_checks
 from django.core.management import call_command
+from django.db import connections, router
 
 from django_jugpush import ModelPush, channel, checks, discovery, register
 from django_jugpush.access import channels
 from django_jugpush.publishing import receivers, registry
 from django_jugpush.publishing.bindings import Binding
-from tests.app.models import Note, Order
+from tests.app.models import Note, Order, Restaurant
+
+DUMMY = "django.db.backends.dummy"
 
 
 @pytest.fixture
@@ -114,6 +117,35 @@ def test_a_field_without_a_column_is_found(registered, name):
     register(Note)(NotePush)
     [message] = messages()
     assert message.id == "jugpush.E006" and repr(name) in message.msg and "text" in message.hint
+
+
+@pytest.mark.parametrize("names", [["nonsense"], ["customer", "customer__nonsense"], ["status"], ["customer_id"]])
+def test_a_relation_that_cannot_be_followed_is_found(registered, names):
+    """Misspelt, here or further on, or no relation."""
+    registry.bindings[Order] = Binding(
+        model=Order, push=type("OrderPush", (ModelPush,), {"select_related": names})(), place="here"
+    )
+    [message] = messages()
+    assert message.id == "jugpush.E006" and message.obj is Order
+    assert "OrderPush.select_related" in message.msg and names[-1].split("__")[-1] in message.msg
+    assert "app.order" in message.hint
+
+
+@pytest.mark.parametrize("names", [[], ["customer", "owner"], ("place_ptr",)])
+def test_relations_that_can_be_followed_are_well(registered, names):
+    """None at all too."""
+    model = Restaurant if "place_ptr" in names else Order
+    push = type("OtherPush", (ModelPush,), {"select_related": names})()
+    registry.bindings[model] = Binding(model=model, push=push, place="here")
+    assert messages() == []
+
+
+def test_relations_are_not_followed_without_a_database(registered, settings, monkeypatch):
+    """A project may have none that is the default."""
+    monkeypatch.setattr(router, "db_for_read", lambda model, **hints: "none")
+    monkeypatch.setitem(connections.settings, "none", {**connections.settings["default"], "ENGINE": DUMMY})
+    assert messages() == []
+    del connections["none"]
 
 
 @pytest.mark.parametrize("option", ["fields", "select_related"])
