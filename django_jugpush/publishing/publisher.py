@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, router
@@ -84,7 +84,10 @@ def publish_changes(queryset: QuerySet[Any], *, event: Event = "updated") -> Non
 
     Raises:
         LookupError: If the model is not registered.
+        ValueError: If ``event`` is none.
     """
+    if event not in get_args(Event):
+        raise ValueError(f"{event!r} is no event: give created, updated or deleted.")
     bindings = registry.bindings_of(queryset.model)
     if not bindings:
         raise LookupError(f"{queryset.model._meta.label} is not registered with django_jugpush.register().")

@@ -367,6 +367,14 @@ def test_publish_changes_publishes_what_sends_no_signals(broker):
     assert all(data["fields"]["status"] == "paid" for _, data in broker.messages)
 
 
+def test_publish_changes_refuses_an_event_that_is_none(broker):
+    """Taken for "updated", it would be published as that."""
+    create_order()
+    with pytest.raises(ValueError, match="'nonsense'.* created, updated or deleted"):
+        publish_changes(Order.objects.all(), event="nonsense")
+    assert not broker.batches
+
+
 def test_publish_changes_can_create_and_delete(broker):
     """For ``bulk_create()``, and before a deletion without signals."""
     with transaction.atomic():
