@@ -48,7 +48,7 @@ def publish(
     Raises:
         InvalidChannel: If a name isn't a valid channel name.
         PayloadTooBig: If the encoded data exceeds ``MAX_MESSAGE_SIZE``.
-        TypeError: If ``to`` is no target, or ``data`` has no form in JSON.
+        TypeError: If ``to`` is no target, ``data`` has no form in JSON, or ``exclude`` is no id and not several.
         ValueError: If ``data`` holds NaN or infinity, which JSON doesn't have.
     """
     publication_id, publications = _make_publications(to, data, exclude)
@@ -120,6 +120,8 @@ def _make_publications(
 
 def _client_ids(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return each id once, as plain text. The header that another request lacks excludes nobody."""
+    if not (exclude is None or isinstance(exclude, Iterable)):
+        raise TypeError(f"exclude takes a client's id or several, not {exclude!r}.")
     given = [exclude] if isinstance(exclude, str) else exclude or ()
     return tuple(dict.fromkeys(str.__str__(client) for client in given if client))
 

@@ -52,6 +52,15 @@ def test_what_is_no_clients_id_is_refused_at_the_call(broker):
     assert not broker.batches
 
 
+@pytest.mark.parametrize("exclude", [5, 0, object()])
+def test_what_is_neither_an_id_nor_several_is_named(broker, exclude):
+    """Python would say that it is not iterable, or take nothing for nobody."""
+    with pytest.raises(TypeError) as caught:
+        publish("x", 1, exclude=exclude)
+    assert str(caught.value) == f"exclude takes a client's id or several, not {exclude!r}."
+    assert not broker.batches
+
+
 def test_to_no_channel_nothing_is_published(broker):
     """An empty list is a list."""
     assert publish([], 1)
