@@ -40,9 +40,12 @@ def encode(data: object) -> msgspec.Raw:
     Raises:
         PayloadTooBig: If it takes more than ``MAX_MESSAGE_SIZE`` bytes.
         TypeError: If something in it has no form in JSON.
-        ValueError: If it holds NaN, an infinity, half a surrogate pair, or itself.
+        ValueError: If it holds NaN, an infinity, half a surrogate pair, or itself, or is nested too deep.
     """
-    encoded = _encode(data).encode()
+    try:
+        encoded = _encode(data).encode()
+    except RecursionError as error:
+        raise ValueError("The data is nested too deep to be written as JSON.") from error
     limit = get_config().MAX_MESSAGE_SIZE
     if len(encoded) > limit:
         raise PayloadTooBig(len(encoded), limit)

@@ -126,6 +126,15 @@ def test_data_that_holds_itself_raises():
         encode(data)
 
 
+def test_data_that_is_nested_too_deep_raises():
+    """As what is wrong with the data, not with the program."""
+    data = []
+    for _ in range(100_000):
+        data = [data]
+    with pytest.raises(ValueError, match="nested too deep"):
+        encode(data)
+
+
 def test_the_limit_is_in_bytes_of_json(settings):
     """Quotes and UTF-8 count."""
     settings.JUGPUSH = {"MAX_MESSAGE_SIZE": 6}
