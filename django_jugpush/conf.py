@@ -34,7 +34,7 @@ class Config:
     """``settings.JUGPUSH`` with every default filled in. The keys are documented in ``docs/reference/settings.rst``."""
 
     BROKER: str | None = None
-    """URL of the broker; its scheme picks the backend. None: the push server's own memory, reached by HTTP."""
+    """URL of the broker; its scheme picks the backend. None: straight to the push server, by HTTP."""
 
     PUBLIC_URL: str = "/juggernaut/"
     """Where browsers reach the push server: a path on the site's own origin, or a whole URL. Ends with a slash."""

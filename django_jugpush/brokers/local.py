@@ -1,5 +1,5 @@
 """
-The broker that needs no service: publications are posted, signed, to the push server, which keeps them in its memory.
+The broker that needs no service: publications are posted, signed, to the push server, which hands them to who listens.
 
 Under ``runserver`` the push server is found by itself; ``SERVER_URL`` names it anywhere else. Before a word is sent,
 the server proves on the same connection that it holds this project's key.
