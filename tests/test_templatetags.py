@@ -147,6 +147,12 @@ class TestArguments:
         with pytest.raises(TemplateSyntaxError):
             compiled(tag)
 
+    @pytest.mark.parametrize("arguments", ['"x" as y', "as y", '"x" refresh="#a" as y', '"x" as y refresh="#a"'])
+    def test_tag_has_no_as(self, arguments):
+        """Both words would be channels otherwise: variables that do not exist."""
+        with pytest.raises(TemplateSyntaxError, match="has no 'as'"):
+            compiled(f"{{% juggernaut_subscribe {arguments} %}}")
+
     def test_request_is_needed(self):
         """The message says where to get it from."""
         with pytest.raises(ImproperlyConfigured, match="context processor"):

@@ -35,9 +35,12 @@ def juggernaut_subscribe(parser: Parser, token: Token) -> SubscribeNode:
     """
     if any(command == "cache" for command, _ in parser.command_stack):
         raise TemplateSyntaxError(_IN_CACHE)
+    bits = token.split_contents()[1:]
+    if "as" in bits:
+        raise TemplateSyntaxError("juggernaut_subscribe has no 'as': it writes its markup where it stands.")
     arguments: list[FilterExpression | LiteralName] = []
     options: dict[str, FilterExpression] = {}
-    for bit in token.split_contents()[1:]:
+    for bit in bits:
         if option := _OPTION.fullmatch(bit):
             if option[1] not in _OPTIONS or option[1] in options:
                 raise TemplateSyntaxError(f"juggernaut_subscribe: unknown or repeated option {option[1]!r}.")
