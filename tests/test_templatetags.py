@@ -115,6 +115,16 @@ class TestArguments:
         assert render("{% juggernaut_subscribe %}") == []
         assert render("{% juggernaut_subscribe visitor %}", visitor=AnonymousUser()) == []
 
+    @pytest.mark.parametrize("expression", ["export_chanel", "order.customer", "empty", 'empty|default:""'])
+    def test_what_comes_to_nothing_is_named_as_the_template_writes_it(self, render, settings, caplog, expression):
+        """Of several variables, one is misspelt."""
+        settings.DEBUG = True
+        tag = f'{{% juggernaut_subscribe "orders" {expression} %}}'
+        granted, refused = render(tag, order=Order(), empty="")
+        assert granted["token"]
+        assert refused == {"denied": f"{expression!r} is empty or does not exist"}
+        assert refused["denied"] in caplog.text
+
     def test_several_arguments_and_options(self, render):
         """Options may be literals or variables."""
         found = render('{% juggernaut_subscribe "a" "b" refresh="#x,#y" src=url fill=nothing %}', url="/x/?a=1&b=2")

@@ -30,7 +30,7 @@ from .channels import Channel, Match
 from .logins import LOGIN_KEY, fingerprint, login_id
 from .tokens import LIFETIME, make_public_token, make_subscription_token
 
-__all__ = ["LiteralName", "PageSubscription", "page_subscriptions"]
+__all__ = ["LiteralName", "Nothing", "PageSubscription", "page_subscriptions"]
 
 logger = logging.getLogger("django_jugpush.access")
 
@@ -39,6 +39,14 @@ class LiteralName(str):
     """A channel name that stands in the template itself, so that no visitor can have chosen it."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """What stands for an expression of the template that came to nothing."""
+
+    expression: str
+    """As the template writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,8 @@ def _is_visitor(to: Any) -> bool:
 
 
 def _subscription(request: HttpRequest, to: Any) -> PageSubscription:
+    if isinstance(to, Nothing):
+        return PageSubscription(channel="", denied=f"{to.expression!r} is empty or does not exist")
     try:
         name, matches, vouched = _named(request, to)
     except InvalidChannel as error:

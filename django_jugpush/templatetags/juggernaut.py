@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -14,7 +15,7 @@ from django.template.base import FilterExpression, Parser, Token
 from django.templatetags.cache import CacheNode
 from django.utils.safestring import SafeString
 
-from django_jugpush.access.pages import LiteralName
+from django_jugpush.access.pages import LiteralName, Nothing
 from django_jugpush.core.channels import check_name, is_reserved
 from django_jugpush.exceptions import InvalidChannel
 from django_jugpush.html import subscribe
@@ -67,10 +68,7 @@ class SubscribeNode(Node):
             raise TemplateSyntaxError(_IN_CACHE)
         return subscribe(
             _request(context),
-            [
-                argument if isinstance(argument, str) else argument.resolve(context, ignore_failures=True)
-                for argument in self.arguments
-            ],
+            [argument if isinstance(argument, str) else _resolved(argument, context) for argument in self.arguments],
             **{name: expression.resolve(context) for name, expression in self.options.items()},
         )
 
@@ -91,6 +89,11 @@ def _argument(expression: FilterExpression) -> FilterExpression | LiteralName:
     if is_reserved(name):
         raise TemplateSyntaxError(f"juggernaut_subscribe: {name!r} is reserved; give the object, not its channel.")
     return name
+
+
+def _resolved(expression: FilterExpression, context: Context) -> Any:
+    value = expression.resolve(context, ignore_failures=True)
+    return Nothing(expression.token) if value is None or value == "" else value
 
 
 def _is_being_cached(frame: FrameType | None) -> bool:
