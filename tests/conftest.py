@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+pytest.register_assert_rewrite("tests.contracts")
+
 
 @pytest.fixture
 def alice(django_user_model):
