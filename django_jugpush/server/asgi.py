@@ -53,7 +53,7 @@ async def _serve_http(server: PushServer, scope: Scope, receive: Receive, send: 
     match scope["method"], _path(server, scope):
         case ("POST", "/publish") | ("GET", "/hello") if server.publish_endpoint is not None:
             await server.start()
-            if server.is_started:
+            if server.is_started or scope["method"] == "GET":
                 await server.publish_endpoint(scope, receive, send)
             else:
                 await answer(send, 503, server.obstacle)

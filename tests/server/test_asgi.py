@@ -57,6 +57,9 @@ def test_healthz_is_ok(served, path):
     [
         ("HEAD", "/juggernaut/healthz", 200),
         ("POST", "/juggernaut/healthz", 404),
+        ("GET", "/juggernaut/readyz", 200),
+        ("HEAD", "/readyz", 200),
+        ("GET", "/juggernaut/metrics", 404),
         ("GET", "/juggernaut/websocket", 426),
         ("GET", "/juggernaut/", 404),
         ("GET", "/elsewhere", 404),
@@ -90,6 +93,43 @@ def test_publication_may_come_before_the_first_client():
     push = make_push(publish_endpoint=endpoint)
     get(push, "/publish", "POST")
     assert push._feed.starts == 1
+
+
+class Taken:
+    """A claim that another process has."""
+
+    async def take(self):
+        return False
+
+    async def give_up(self):
+        pass
+
+
+def test_server_that_is_not_the_one_says_so():
+    """It lives, but wants neither clients nor publications; that it belongs to the project it can still prove."""
+
+    def ask(path, method="GET"):
+        return get(make_push(publish_endpoint=endpoint, claim=Taken()), path, method)[::2]
+
+    assert ask("/healthz") == (200, b"ok")
+    assert ask("/readyz") == (503, b"another process is the push server")
+    assert ask("/publish", "POST") == (503, b"another process is the push server")
+    assert ask("/hello") == (299, b"endpoint")
+
+
+def test_server_that_is_cut_off_is_not_ready():
+    """Clients that it has may stay; others should not come."""
+    push = make_push()
+    push._feed.is_connected = False
+    assert get(push, "/readyz")[::2] == (503, b"the broker cannot be heard")
+
+
+def test_server_that_is_stopping_is_not_ready():
+    """And does not start again because it is asked."""
+    push = make_push()
+    asyncio.run(push.drain())
+    assert get(push, "/readyz")[::2] == (503, b"it is shutting down")
+    assert push._feed.starts == 0
 
 
 @pytest.mark.parametrize(

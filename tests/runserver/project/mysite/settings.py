@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "shop",
 ]
 JUGPUSH = json.loads(os.environ.get("SITE_JUGPUSH", "{}"))
+LOGGING = json.loads(os.environ.get("SITE_LOGGING", "{}"))
 
 ROOT_URLCONF = "mysite.urls"
 ASGI_APPLICATION = "mysite.asgi.application"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 from django.http import HttpResponse
 from django.urls import path
 from shop.models import Order
@@ -14,7 +16,7 @@ def ship(request, pk):
     order = Order.objects.get(pk=pk)
     order.status = "shipped"
     order.save()
-    return HttpResponse("shipped")
+    return HttpResponse("shipped", headers={"X-Process": os.getpid()})
 
 
 urlpatterns = [path("", front_page), path("orders/<int:pk>/ship/", ship)]
