@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections import defaultdict
 
 import pytest
 import uvicorn
@@ -45,12 +46,13 @@ def many(settings, monkeypatch):
 
 @pytest.fixture
 def page(rf):
-    """Return what a visitor's page may listen to, for a tenant and a user."""
+    """Return the request, and what its page may listen to, for a tenant and a user with one session in each."""
+    sessions = defaultdict(SessionStore)
 
     def ask(name, *arguments, user=None):
         request = rf.get("/")
         request.user = user or AnonymousUser()
-        request.session = SessionStore()
+        request.session = sessions[name, user]
         with tenant(name):
             (subscription,) = page_subscriptions(request, arguments)
         return request, subscription
@@ -182,6 +184,7 @@ def test_tag_writes_the_public_token(rf):
 # Publishing
 
 
+@pytest.mark.django_db(transaction=True)
 def test_publication_carries_the_tenant_of_the_call(recorder):
     """Not that of the commit."""
     with transaction.atomic():
@@ -279,6 +282,7 @@ def push_url(settings, redis_server):
     thread.join(TIMEOUT)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_users_42_hear_nothing_of_each_other(push_url, page, django_user_model):
     """Over a real Redis and a real push server: the user's channel, an instance's, a public one, all of one name."""
     user = django_user_model.objects.create(pk=42, username="ann")
