@@ -21,7 +21,7 @@ from .brokers import is_redis
 from .brokers.base import Feed
 from .brokers.local import LocalFeed
 from .claim import LocalClaim
-from .conf import Config, derived_keys, get_config
+from .conf import Config, SecretURL, derived_keys, get_config
 from .devserver import PushThread
 from .server.app import PushServer, ServerConfig, uvicorn_options
 from .server.notices import Taker
@@ -42,7 +42,7 @@ def make_push_server(*, broker: str | None = None, path: str | None = None, is_e
         is_exclusive: Whether there may be no other of this project, if there is no Redis to join them.
     """
     config = get_config()
-    config = replace(config, BROKER=broker or config.BROKER)
+    config = replace(config, BROKER=SecretURL(broker) if broker else config.BROKER)
     path = path or config.mount_path
     feed = make_feed(config)
     endpoint = claim = None

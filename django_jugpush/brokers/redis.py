@@ -207,7 +207,10 @@ class RedisFeed(Feed):
         self.names = RedisNames(url)
         self.is_connected = False
         self._control_channel = self.names.control(namespace)
-        self._url = url
+        # Not the URL itself: it may hold a password, and this object may be shown to whoever looks for a fault.
+        self._connect = lambda: redis.asyncio.Redis.from_url(
+            url, retry=AsyncRetry(NoBackoff(), 0), socket_connect_timeout=2.0, socket_timeout=5.0
+        )
         self._linger = linger
         self._ping_interval = ping_interval
         self._firehose_channel = firehose
@@ -258,9 +261,7 @@ class RedisFeed(Feed):
     async def _keep_connected(self) -> None:
         failures = 0
         while True:
-            client = redis.asyncio.Redis.from_url(
-                self._url, retry=AsyncRetry(NoBackoff(), 0), socket_connect_timeout=2.0, socket_timeout=5.0
-            )
+            client = self._connect()
             try:
                 async with client, client.pubsub() as pubsub:
                     await pubsub.subscribe(*filter(None, [self._control_channel, self._firehose_channel]))
