@@ -234,7 +234,11 @@ def test_publish_right_after_a_restart_arrives(own_redis):
     broker.publish([publication("news")])
     own_redis.kill()
     own_redis.start()
-    broker.publish([publication("news")])
+    with own_redis.client().pubsub() as listener:
+        listener.psubscribe("*")
+        assert listener.get_message(timeout=5)["type"] == "psubscribe"
+        broker.publish([publication("news")])
+        assert listener.get_message(timeout=5)["type"] == "pmessage"
 
 
 def test_refused_publish_is_a_broker_error(own_redis):
