@@ -16,7 +16,7 @@ import itertools
 import logging
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -208,7 +208,7 @@ class RedisFeed(Feed):
         self.is_connected = False
         self._control_channel = self.names.control(namespace)
         # Not the URL itself: it may hold a password, and this object may be shown to whoever looks for a fault.
-        self._connect = lambda: redis.asyncio.Redis.from_url(
+        self._connect: Callable[[], redis.asyncio.Redis] = lambda: redis.asyncio.Redis.from_url(
             url, retry=AsyncRetry(NoBackoff(), 0), socket_connect_timeout=2.0, socket_timeout=5.0
         )
         self._linger = linger
