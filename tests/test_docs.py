@@ -106,7 +106,7 @@ def test_dotted_names_exist():
 
 def test_broker_of_the_reference_works(caplog):
     """The example takes what any broker is given."""
-    (block,) = rst_blocks(REFERENCE["brokers"])
+    block, _ = rst_blocks(REFERENCE["brokers"])
     names = {}
     exec(block.text, names)
     caplog.set_level("INFO")
