@@ -26,7 +26,7 @@ Deliver = Callable[[Sequence[Publication]], None]
 
 
 class BrokerConfig(Protocol):
-    """What a broker may ask of the project's configuration. :class:`django_jugpush.conf.Config` has more."""
+    """What a broker may ask of the project's configuration."""
 
     @property
     def BROKER(self) -> str | None: ...
