@@ -75,6 +75,11 @@ class Source {
   owe(debt, spread) {
     this.#debts.set(debt.element, debt);
     this.#spread = Math.max(this.#spread, spread);
+    if (this.#attempt) {
+      // News does not wait for the end of a long pause between retries.
+      this.#attempt = 0;
+      this.#timer.disarm();
+    }
     this.plan(COLLECT_MS + Math.random() * spread);
   }
 
@@ -90,7 +95,12 @@ class Source {
     this.#debts.clear();
     this.#spread = 0;
     this.#isRunning = true;
-    const isPaid = await pay(this.url, debts);
+    let isPaid = true;
+    try {
+      isPaid = await pay(this.url, debts);
+    } catch (error) {
+      context.console.error(`refresh does not work: ${error}`);
+    }
     this.#isRunning = false;
     if (isPaid) this.#attempt = 0;
     else for (const debt of debts) if (!this.#debts.has(debt.element)) this.#debts.set(debt.element, debt);
@@ -223,9 +233,15 @@ class Answer {
   }
 }
 
+/** @type {{ createHTML: (html: string) => string } | undefined} */
+let policy;
+
 /** @param {string} html */
 function parse(html) {
-  return new DOMParser().parseFromString(html, "text/html");
+  // A Content-Security-Policy may ask that markup is vouched for; this is the site's own, fetched from itself.
+  const rules = { createHTML: (/** @type {string} */ text) => text };
+  policy ??= /** @type {any} */ (globalThis).trustedTypes?.createPolicy("juggernaut", rules) ?? rules;
+  return new DOMParser().parseFromString(/** @type {any} */ (policy).createHTML(html), "text/html");
 }
 
 /**

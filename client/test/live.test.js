@@ -290,6 +290,38 @@ test("a failed fetch is tried again for as long as something is owed", async () 
   assert.equal(fetches.length, 3);
 });
 
+test("news does not wait for the end of a long pause between retries", async () => {
+  await put(`${NEWS}<p id="part">old</p>`);
+  await publish("news");
+  await pass(300);
+  for (const pause of [500, 1_000, 2_000, 4_000]) {
+    await fetches.at(-1).fail();
+    await pass(pause);
+  }
+  await fetches.at(-1).fail();
+  await pass(1_000);
+  assert.equal(fetches.length, 5);
+  await publish("news");
+  await pass(300);
+  assert.equal(fetches.length, 6);
+});
+
+test("an answer that the page's policy forbids to parse is told, and the next news is fetched", async () => {
+  await put(`${NEWS}<p id="part">old</p>`);
+  const { parseFromString } = DOMParser.prototype;
+  DOMParser.prototype.parseFromString = () => {
+    throw new TypeError("This document requires 'TrustedHTML' assignment.");
+  };
+  await publish("news");
+  await pass(300);
+  await fetches[0].answer('<p id="part">new</p>');
+  DOMParser.prototype.parseFromString = parseFromString;
+  await publish("news");
+  await pass(300);
+  await fetches[1].answer('<p id="part">new</p>');
+  assert.equal($("#part").textContent, "new");
+});
+
 test("a focused input keeps value, focus and selection", async () => {
   await put(`${NEWS}<form id="part"><input name="q" value="old"></form>`);
   const input = $("input");
