@@ -15,6 +15,7 @@ export function backoff(attempt, base = 1000, cap = 30_000) {
 export class Timer {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #id;
+  #due = 0;
   #callback;
 
   /** @param {() => void} callback */
@@ -29,10 +30,20 @@ export class Timer {
   /** @param {number} delay in milliseconds */
   arm(delay) {
     this.disarm();
+    this.#due = performance.now() + delay;
     this.#id = setTimeout(() => {
       this.#id = undefined;
       this.#callback();
     }, delay);
+  }
+
+  /**
+   * Make the pending call come sooner, never later.
+   *
+   * @param {number} delay in milliseconds
+   */
+  hasten(delay) {
+    if (this.isArmed && performance.now() + delay < this.#due) this.arm(delay);
   }
 
   disarm() {

@@ -25,8 +25,12 @@ const RETRY_CAP_MS = 60_000;
  * @property {string} url as it was asked for
  */
 
+/** @typedef {{ createHTML(html: string): string }} Policy */
+
 /** @type {Context} */
 let context;
+/** @type {Policy | undefined} */
+let policy;
 /** @type {Map<string, Source>} by URL */
 const sources = new Map();
 
@@ -75,12 +79,11 @@ class Source {
   owe(debt, spread) {
     this.#debts.set(debt.element, debt);
     this.#spread = Math.max(this.#spread, spread);
-    if (this.#attempt) {
-      // News does not wait for the end of a long pause between retries.
-      this.#attempt = 0;
-      this.#timer.disarm();
-    }
-    this.plan(COLLECT_MS + Math.random() * spread);
+    const delay = COLLECT_MS + Math.random() * spread;
+    // News does not wait for a late retry. Other waits stay: the soonest of many would be no spread at all.
+    if (this.#attempt) this.#timer.hasten(delay);
+    this.#attempt = 0;
+    this.plan(delay);
   }
 
   /** @param {number} delay */
@@ -99,9 +102,11 @@ class Source {
     try {
       isPaid = await pay(this.url, debts);
     } catch (error) {
-      context.console.error(`refresh does not work: ${error}`);
+      // Not a matter of the network: the same answer would fail again.
+      context.console.error(`the answer of ${this.url} could not be used: ${error}`);
+    } finally {
+      this.#isRunning = false;
     }
-    this.#isRunning = false;
     if (isPaid) this.#attempt = 0;
     else for (const debt of debts) if (!this.#debts.has(debt.element)) this.#debts.set(debt.element, debt);
     this.plan(isPaid ? COLLECT_MS + Math.random() * this.#spread : backoff(this.#attempt++, RETRY_BASE_MS, RETRY_CAP_MS));
@@ -233,15 +238,25 @@ class Answer {
   }
 }
 
-/** @type {{ createHTML: (html: string) => string } | undefined} */
-let policy;
-
 /** @param {string} html */
 function parse(html) {
-  // A Content-Security-Policy may ask that markup is vouched for; this is the site's own, fetched from itself.
-  const rules = { createHTML: (/** @type {string} */ text) => text };
-  policy ??= /** @type {any} */ (globalThis).trustedTypes?.createPolicy("juggernaut", rules) ?? rules;
-  return new DOMParser().parseFromString(/** @type {any} */ (policy).createHTML(html), "text/html");
+  policy ??= createPolicy();
+  return new DOMParser().parseFromString(policy.createHTML(html), "text/html");
+}
+
+/**
+ * A Content Security Policy may want HTML to come through a policy with a name that it allows.
+ *
+ * @returns {Policy}
+ */
+function createPolicy() {
+  const asIs = { createHTML: (/** @type {string} */ html) => html };
+  try {
+    return /** @type {any} */ (globalThis).trustedTypes?.createPolicy("juggernaut", asIs) ?? asIs;
+  } catch (error) {
+    context.console.error(`the Content Security Policy needs "trusted-types juggernaut" for refresh: ${error}`);
+    return asIs;
+  }
 }
 
 /**

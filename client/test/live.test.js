@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { errors, pass, reset, setHidden, settle, tick, warnings } from "./support/page.js";
+import { errors, pass, reset, setHidden, setRandom, settle, tick, warnings } from "./support/page.js";
 import { FakeSocket } from "./support/socket.js";
 
 await import("../src/main.js");
@@ -320,6 +320,58 @@ test("an answer that the page's policy forbids to parse is told, and the next ne
   await pass(300);
   await fetches[1].answer('<p id="part">new</p>');
   assert.equal($("#part").textContent, "new");
+});
+
+/** News whose fetch fails six times: the seventh is sixteen seconds away. */
+async function failSixTimes() {
+  await put(`${NEWS}<p id="part">old</p>`);
+  await publish("news");
+  for (const wait of [300, 500, 1_000, 2_000, 4_000, 8_000]) {
+    await pass(wait);
+    await fetches.at(-1).fail();
+  }
+  assert.equal(fetches.length, 6);
+}
+
+for (const frame of [{ data: {} }, { type: "stale", reason: "storm" }]) {
+  test(`new news does not wait for a late retry: ${JSON.stringify(frame)}`, async () => {
+    await failSixTimes();
+    await pass(1_000);
+    socket.receive({ channel: "news", spread: 2_000, ...frame });
+    await settle();
+    await pass(1_250);
+    assert.equal(fetches.length, 6);
+    await pass(50);
+    assert.equal(fetches.length, 7);
+    await fetches[6].fail();
+    await pass(500);
+    assert.equal(fetches.length, 8, "the waits begin anew");
+    await fetches[7].answer('<p id="part">new</p>');
+    assert.equal($("#part").textContent, "new");
+    await pass(20_000);
+    assert.equal(fetches.length, 8);
+  });
+}
+
+test("a retry that comes sooner than new news is not put off", async () => {
+  await put(`${NEWS}<p id="part"></p>`);
+  await publish("news");
+  await pass(300);
+  await fetches[0].fail();
+  await publish("news", {}, { spread: 4_000 });
+  await pass(500);
+  assert.equal(fetches.length, 2);
+});
+
+test("a burst waits as long as its first message says, not as the soonest of all", async () => {
+  await put(`${NEWS}<p id="part"></p>`);
+  await publish("news", {}, { spread: 2_000 });
+  setRandom(0);
+  await publish("news", {}, { spread: 2_000 });
+  await pass(1_250);
+  assert.equal(fetches.length, 0);
+  await pass(50);
+  assert.equal(fetches.length, 1);
 });
 
 test("a focused input keeps value, focus and selection", async () => {
