@@ -72,8 +72,7 @@ def test_mail_kept_in_memory_is_no_sign_of_a_test(settings, monkeypatch):
     """Development settings use that backend too, and it makes the outbox that tests know."""
     monkeypatch.delattr(_TestState, "saved_data")
     settings.JUGPUSH = {}
-    mail.send_mail("subject", "text", "ann@example.com", ["bob@example.com"])
-    assert mail.outbox
+    monkeypatch.setattr(mail, "outbox", ["a mail"], raising=False)
     assert isinstance(get_broker(), LocalBroker)
 
 
