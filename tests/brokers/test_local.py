@@ -164,8 +164,20 @@ def test_publication_over_the_limit_of_a_request_is_an_error(start_server):
         broker(server.url).publish([publication(b'"%s"' % (b"x" * MAX_BODY_BYTES))])
 
 
-def test_no_server_is_an_error_with_the_remedy():
+def test_server_on_the_usual_port_is_found_if_no_other_is(start_server, monkeypatch):
+    """It is another user's, whose address is not left here; it has to prove itself like any."""
+    server = start_server()
+    monkeypatch.setattr("django_jugpush.brokers.local.USUAL_URL", server.url)
+    broker().publish([publication()])
+    assert server.heard() == [publication()]
+    with pytest.raises(BrokerUnavailable, match="no push server of this project"):
+        broker(keys=[b"another"]).publish([publication()])
+    assert server.heard() == []
+
+
+def test_no_server_is_an_error_with_the_remedy(monkeypatch):
     """Who reads the log learns what to start or to set."""
+    monkeypatch.setattr("django_jugpush.brokers.local.USUAL_URL", "http://127.0.0.1:1/")
     with pytest.raises(BrokerUnavailable, match=r"manage.py runserver.*SERVER_URL.*SECRET_KEY"):
         broker().publish([publication()])
 

@@ -209,6 +209,23 @@ def test_strange_message_is_ignored(redis_server):
     run(scenario)
 
 
+def test_feed_survives_a_fault_of_its_server(own_redis, caplog):
+    """It is logged, with its traceback, and the connection made anew."""
+
+    async def scenario():
+        async with ear(own_redis.url) as one:
+            await one.listen("news")
+            deliver, one.feed._deliver = one.feed._deliver, lambda publications: 1 / 0
+            RedisBroker(own_redis.url).publish([publication("news")])
+            await until(lambda: not one.feed.is_connected)
+            one.feed._deliver = deliver
+            assert (await one.next()).stale == "gap"
+            await one.nothing_before(RedisBroker(own_redis.url), "news")
+
+    run(scenario)
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_absent_redis_is_told_at_once():
     broker = RedisBroker("redis://127.0.0.1:1/0")
     started = time.monotonic()

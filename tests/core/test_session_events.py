@@ -127,6 +127,21 @@ def test_event_waits_for_a_pending_subscription(outcome):
     assert (error(ErrorCode.DENIED, 2) in peer.receive()) is (outcome != "accepted")
 
 
+@pytest.mark.parametrize("public_events", [True, False])
+def test_event_stays_behind_the_subscription_that_was_asked_for_before_it(public_events):
+    """Also where it needs none: who hears of both hears of them in the order in which the page said them."""
+    peer = Peer(public_events=public_events)
+    peer.connect()
+    peer.subscribe("page", grant=Grant(channel="page", granted_by="page"))
+    peer.session.events_received()
+    peer.send(type="subscribe", id=1, channel="room")
+    peer.send(type="event", data=1)
+    (request,) = peer.session.events_received()
+    peer.session.accept(request.request, Grant(channel="room"))
+    started, event = peer.session.events_received()
+    assert (started.channel, event.data) == ("room", 1)
+
+
 def test_waiting_events_go_with_the_session():
     peer = Peer()
     peer.connect()

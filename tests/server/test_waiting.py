@@ -36,6 +36,7 @@ class SlowFeed(MemoryFeed):
 @pytest.fixture
 def served():
     served = Served(feed=SlowFeed())
+    served.push._waiting._timeout = 10 * TIMEOUT  # a task that nobody ends is there at the end of its test
     served.start()
     yield served
     served.stop()
