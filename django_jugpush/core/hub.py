@@ -152,6 +152,15 @@ class Hub:
         """Return over how many milliseconds the listeners of a channel should spread what they all do."""
         return self.listeners(channel) * 1000 // REFRESH_RATE
 
+    def gap_spread(self) -> int:
+        """
+        Return over how many milliseconds those who missed something should spread what they do about it.
+
+        A gap is seldom one channel's: what was cut off was this server, or the clients from it. So all of them count,
+        each of whom may be the only listener of a channel of its own.
+        """
+        return len(self._connections) * 1000 // REFRESH_RATE
+
     def publish(self, publication: Publication) -> int:
         """
         Hand a publication to everyone who listens to its channel, except the clients that it excludes; return to how
@@ -164,7 +173,7 @@ class Hub:
         by_wire = self._listeners_of.get(channel)
         if by_wire is None:
             return 0
-        spread = self.spread(channel)
+        spread = self.gap_spread() if publication.stale == "gap" else self.spread(channel)
         if not publication.stale and spread < MIN_SPREAD:
             message = encode_publication(publication, spread=None)
         else:

@@ -330,7 +330,7 @@ class PushServer:
             if not is_ready:
                 self._refusals.add(ErrorCode.INTERNAL, grant.channel, NOT_HEARD)
                 session.refuse(request, ErrorCode.INTERNAL, NOT_HEARD)
-            if not (is_ready and session.accept(request, grant, spread=self.hub.spread(channel))):
+            if not (is_ready and session.accept(request, grant, spread=self.hub.gap_spread())):
                 self.hub.unsubscribe(session, channel)
             self._process(session)
 

@@ -75,7 +75,7 @@ def test_clients_stay_connected_through_an_outage(own_redis, go_away, come_back,
             assert alive(listens) and alive(comes)
             time.sleep(0.1)
         getattr(own_redis, come_back)()
-        assert listens.receive() == {"type": "stale", "channel": "open:a", "reason": "gap", "spread": 20}
+        assert listens.receive() == {"type": "stale", "channel": "open:a", "reason": "gap", "spread": 40}
         assert comes.receive() == {"type": "subscribed", "id": 1, "channel": "open:b"}
         broker.publish([publication("open:a", 3), publication("open:b", 4)])
         assert listens.receive()["data"] == 3

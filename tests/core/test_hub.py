@@ -175,6 +175,15 @@ def test_spread_grows_with_the_listeners(hub):
     assert hub.spread("shop:nobody") == 0
 
 
+def test_spread_of_a_gap_grows_with_all_clients(hub):
+    """Each may listen to a channel of its own, and all have missed something."""
+    clients = [join(hub, f"shop:user:{number}") for number in range(100)]
+    hub.publish(publication("shop:user:7", stale="gap"))
+    hub.publish(publication("shop:user:7", stale="size"))
+    spreads = [json.loads(frame)["spread"] for frame in clients[7].frames]
+    assert spreads == [100 * 1000 // REFRESH_RATE, 1000 // REFRESH_RATE]
+
+
 def test_feed_hears_of_first_and_last_listener(hub, interest):
     """And of nothing between."""
     first, second = join(hub, "shop:news", "shop:sport"), join(hub, "shop:news")

@@ -131,16 +131,17 @@ def test_unsubscribed_channel_is_silent(served):
         assert "tests:open:once" not in served.feed.channels
 
 
-def test_resubscription_is_told_that_it_may_have_missed_something(served):
-    """Until there is a history; and how long to wait, by the number of those who do the same."""
+def test_resubscription_is_told_that_it_may_have_missed_something(serve):
+    """Until there is a history; and how long to wait, by the number of those who may do the same."""
+    served = serve()
     with served.peer() as first, served.peer() as second:
-        for number, peer in enumerate((first, second)):
+        for peer in (first, second):
             assert peer.subscribe("open:again", since="") == {
                 "type": "subscribed",
                 "id": 1,
                 "channel": "open:again",
                 "recovered": False,
-                "spread": 20 * (number + 1),
+                "spread": 40,
             }
 
 
