@@ -36,7 +36,8 @@ def _look(
         request_started.disconnect(dispatch_uid=_DISPATCH_UID)
         logger.warning(
             "A browser looks for the push server at %s, but this server carries no push. `manage.py runserver` does; "
-            "an ASGI server does with django_jugpush.asgi.push_application(); a proxy must send %s to the push server.",
+            "an ASGI server does with django_jugpush.asgi.push_application(); a proxy must send %s to "
+            "`manage.py juggernaut`.",
             mount,
             mount,
         )

@@ -8,7 +8,8 @@ import { Subscriptions } from "./subscriptions.js";
 
 const WHO_ANSWERS =
   "`manage.py runserver` (but not runserver_plus) carries one while django_jugpush is in INSTALLED_APPS, an ASGI server " +
-  "does with django_jugpush.asgi.push_application(), and a proxy must send this path to it; trying on.";
+  "does with django_jugpush.asgi.push_application(), and a proxy must send this path to `manage.py juggernaut`; " +
+  "trying on.";
 
 /**
  * The push server as this page sees it: one connection and its subscriptions, whoever shares them.
