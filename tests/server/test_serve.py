@@ -88,6 +88,7 @@ def test_listener_leaves_the_logs_of_others_alone(caplog):
         assert await asyncio.to_thread(ask, sock.getsockname()) == b"hello"
         await listener.stop()
 
+    caplog.set_level("INFO", "uvicorn.access")
     logger = logging.getLogger("uvicorn.access")
     logger.addHandler(caplog.handler)
     try:
