@@ -115,7 +115,7 @@ pastes = Paste.objects.filter(code__contains="needle").order_by("-pk")[10:20]
 print(json.dumps([[paste.pk for paste in pastes], seconds]))
 """)
     window.wait_for(lambda: len(window.publications()) == 50 and not window.unfetched)
-    expect(window.page.locator(f"#paste-{expected[-1]}")).to_be_visible()
+    expect(window.page.locator(f"#paste-{expected[0]}")).to_be_visible()  # the last of the rows to come to this page
     shown = window.page.locator("#pastes .pastes > li").evaluate_all("items => items.map(item => item.id)")
     assert shown == [f"paste-{pk}" for pk in expected]
     expect(window.page.locator(".pages")).to_contain_text("Page 2 of 4")
