@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
+
+from django_jugpush.server import lingering, websocket
 
 from .conftest import TIMEOUT
 
@@ -35,6 +38,21 @@ def test_client_may_finish_what_it_sends_before_it_reads(served):
             received += chunk
         close = received[received.index(b"\x88") :]
         assert struct.unpack("!H", close[2:4]) == (1009,)
+
+
+def test_client_that_reads_nothing_is_cut_off_in_the_end(serve, monkeypatch):
+    """What it does not take would else lie here, with its socket, for as long as it likes."""
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr(lingering, "LINGER_TIMEOUT", 0.1)
+    served = serve(max_pending=100_000)
+    with served.peer(max_queue=1) as peer:
+        peer.subscribe("open")
+        while served.push.hub.channels():
+            served.publish("open", "x" * 50_000)
+        deadline = time.monotonic() + TIMEOUT
+        while served.uvicorn.server_state.connections:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_server_that_stops_does_not_wait_for_it(serve):
