@@ -75,10 +75,10 @@ def test_publishing_example_reaches_a_page(configured, served):
         ]
 
 
-def test_listening_example_hears_of_a_page(configured, served, capsys):
+def test_listening_example_hears_of_a_page(configured, served, redis_server, capsys):
     program = threading.Thread(target=exec, args=(LISTENING, {}))
     program.start()
-    with redis.Redis.from_url(served.feed._url) as client:
+    with redis.Redis.from_url(redis_server.url) as client:
         while not client.pubsub_numsub("juggernaut:custom")[0][1]:
             pass
     with served.peer(query="protocol=1&client=client-0123456789") as peer:

@@ -33,7 +33,9 @@ def test_server_hears_and_tells_as_in_2011_where_there_is_a_redis(broker):
     assert push._feed._firehose_channel == "juggernaut"
     assert push._feed._firehose._namespace == "jugpush"
     assert told(push) == [SignalSender, Juggernaut2011Notices]
-    assert push._notices._takers[1]._url == push._feed._url == "redis://127.0.0.1:7001/3"
+    assert push._notices._takers[1]._url == "redis://127.0.0.1:7001/3"
+    heard = push._feed._connect().connection_pool.connection_kwargs
+    assert (heard["host"], heard["port"], heard["db"]) == ("127.0.0.1", 7001, 3)
 
 
 def test_other_name_is_used_by_both():
