@@ -70,29 +70,17 @@ def test_deploying_the_site_drops_no_connection(site, window, crowd, how):
 
 
 def test_after_a_restart_of_the_push_server_everyone_is_back_within_three_seconds(site, window, crowd, record_property):
-    """
-    Pages are not loaded again.
-
-    The limit counts from the new process's being ready: how long a busy machine takes to start an interpreter is no
-    merit or fault of the clients. What is printed counts from the signal that stops the old process.
-    """
-    log = site.directory / "push.log"
-    starts = log.read_text().count("Push: ready")
+    """Measured from the signal that stops the old process; pages are not loaded again."""
     began = time.monotonic()
     site.stop_one("push")
     stopped = time.monotonic() - began
     site.start_push()
-    wait_until(lambda: log.read_text().count("Push: ready") > starts, what=site.logs)
-    ready = time.monotonic() - began
     crowd.wait_for(lambda: crowd.drops == CLIENTS and crowd.is_complete)
     everyone = time.monotonic() - began
     expect(window.page.locator(".dot")).to_have_text("live", timeout=3 * SECOND, use_inner_text=True)
     page = time.monotonic() - began
-    print(
-        f"old process ended after {stopped:.2f} s, new one ready after {ready:.2f} s, "
-        f"{CLIENTS} clients back after {everyone:.2f} s, page {page:.2f} s"
-    )
-    assert max(everyone, page) - ready < 3
+    print(f"old process ended after {stopped:.2f} s, {CLIENTS} clients back after {everyone:.2f} s, page {page:.2f} s")
+    assert max(everyone, page) < 3
 
     window.wait_connected()
     see_news(site, window, crowd)
