@@ -9,9 +9,9 @@ const PONG_TIMEOUT_MS = 5_000;
 /** A connection that lasted this long was a good one: the next wait is short again. */
 const STABLE_MS = 10_000;
 /** When the server has said that it will soon be back, no wait is longer, or than its `spread` … */
-const SOON_MS = 1_000;
+const SOON_MS = 500;
 /** … for so many attempts. */
-const SOON_ATTEMPTS = 60;
+const SOON_ATTEMPTS = 120;
 
 /**
  * What moves a connection from state to state; an event that a state does not name is ignored there.

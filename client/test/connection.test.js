@@ -34,7 +34,7 @@ function connect() {
 /** Wait for the next attempt; return for how long. */
 function waited() {
   let time = 0;
-  for (; connection.state === "waiting"; time += 100) tick(100);
+  for (; connection.state === "waiting"; time += 50) tick(50);
   return time;
 }
 
@@ -235,12 +235,12 @@ test("however long the restart takes, everybody is back within two seconds of it
 
 test("a server that does not come back is asked more and more rarely", () => {
   connect().receive(stopping(0));
-  const waits = Array.from({ length: 70 }, () => {
+  const waits = Array.from({ length: 130 }, () => {
     const wait = waited();
     FakeSocket.last.drop();
     return wait;
   });
-  assert.deepEqual(waits.slice(1, 5), [500, 500, 500, 500]);
+  assert.deepEqual(waits.slice(1, 5), [250, 250, 250, 250]);
   assert.equal(waits.at(-1), 15_000);
 });
 

@@ -12,7 +12,7 @@ import time
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-SOON = 1.0
+SOON = 0.5
 """Seconds that the browser's client waits at most, once the server has said that it will soon be back."""
 
 
