@@ -7,6 +7,7 @@ import logging
 import pytest
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.backends.locmem import EmailBackend
 from django.test.utils import _TestState
 
 from django_jugpush import publish
@@ -72,7 +73,9 @@ def test_mail_kept_in_memory_is_no_sign_of_a_test(settings, monkeypatch):
     """Development settings use that backend too, and it makes the outbox that tests know."""
     monkeypatch.delattr(_TestState, "saved_data")
     settings.JUGPUSH = {}
-    monkeypatch.setattr(mail, "outbox", ["a mail"], raising=False)
+    monkeypatch.delattr(mail, "outbox")
+    EmailBackend()
+    assert mail.outbox == []
     assert isinstance(get_broker(), LocalBroker)
 
 
