@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from .access.channels import Channel, channel
+from .declarations import Channel, channel
 from .publishing.bindings import ModelPush
 from .publishing.publisher import apublish, publish, publish_changes
 from .publishing.registry import register

@@ -15,10 +15,10 @@ from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from . import discovery
-from .access.channels import overlaps
 from .access.origins import names_no_origin
 from .brokers import find_problems, is_redis
 from .conf import Config, read_config
+from .declarations import overlaps
 from .publishing import registry
 from .publishing.bindings import Binding
 

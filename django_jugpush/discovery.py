@@ -15,7 +15,7 @@ from django.apps import apps
 from django.utils.autoreload import autoreload_started
 from django.utils.module_loading import module_has_submodule
 
-from .access import channels
+from . import declarations
 from .publishing import registry
 
 __all__ = ["Failure", "autodiscover", "failures", "idle"]
@@ -71,7 +71,7 @@ def _import(name: str) -> None:
 
 
 def _registered() -> int:
-    return registry.counts() + len(registry.conflicts) + channels.count()
+    return registry.counts() + len(registry.conflicts) + declarations.count()
 
 
 def _files(error: Exception) -> set[Path]:

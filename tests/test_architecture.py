@@ -19,20 +19,21 @@ HALVES_MEET = {"apps", "asgi", "management"}
 
 TABLE = {
     # room: (rooms of ours, packages of others)
-    "__init__": ("access publishing targets", ""),
+    "__init__": ("access declarations publishing targets", ""),
     "exceptions": ("", ""),
     "signals": ("", "django"),
     "core": ("exceptions", "msgspec"),
     "brokers": ("core exceptions", "msgspec redis"),
     "conf": ("exceptions", "django"),
     "targets": ("conf core exceptions", "django"),
-    "access": ("brokers conf core exceptions signals targets", "asgiref django msgspec"),
-    "publishing": ("brokers conf core exceptions rendezvous signals targets", "asgiref django msgspec"),
+    "declarations": ("conf core exceptions", "asgiref django"),
+    "access": ("brokers conf core declarations exceptions signals targets", "asgiref django msgspec"),
+    "publishing": ("brokers conf core declarations exceptions rendezvous signals targets", "asgiref django msgspec"),
     "html": ("access conf targets", "django"),
     "jinja": ("access html", "django jinja2"),
     "templatetags": ("access core exceptions html", "django"),
-    "discovery": ("access publishing", "django"),
-    "checks": ("access brokers conf discovery publishing", "django"),
+    "discovery": ("declarations publishing", "django"),
+    "checks": ("access brokers conf declarations discovery publishing", "django"),
     "diagnosis": (
         "access brokers checks conf core exceptions publishing rendezvous",
         "asyncio django websockets",

@@ -8,8 +8,7 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connections, router
 
-from django_jugpush import ModelPush, channel, checks, discovery, register
-from django_jugpush.access import channels
+from django_jugpush import ModelPush, channel, checks, declarations, discovery, register
 from django_jugpush.publishing import receivers, registry
 from django_jugpush.publishing.bindings import Binding
 from tests.app.models import Note, Order, Restaurant
@@ -22,7 +21,7 @@ def registered(monkeypatch):
     """Undo what a test registers."""
     monkeypatch.setattr(registry, "bindings", dict(registry.bindings))
     monkeypatch.setattr(registry, "conflicts", [])
-    monkeypatch.setattr(channels, "_channels", list(channels._channels))
+    monkeypatch.setattr(declarations, "_channels", list(declarations._channels))
     before = set(registry.bindings.values())
     yield
     for binding in set(registry.bindings.values()) - before:

@@ -70,9 +70,9 @@ def test_a_module_that_registers_nothing_is_remembered(discover):
 
 def test_a_module_that_declares_a_channel_registers_something(discover, monkeypatch):
     """Not all is about models."""
-    from django_jugpush.access import channels
+    from django_jugpush import declarations
 
-    monkeypatch.setattr(channels, "_channels", [])
+    monkeypatch.setattr(declarations, "_channels", [])
     discover("discovered4", "import django_jugpush as push\npush.channel('banner', public=True)")
     assert discovery.idle == []
 

@@ -9,8 +9,7 @@ from django.core.management import call_command
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
-from django_jugpush import html
-from django_jugpush.access import channels
+from django_jugpush import declarations, html
 from django_jugpush.access.pages import PageSubscription
 
 
@@ -25,7 +24,7 @@ def elements(markup):
 
 @pytest.fixture(autouse=True)
 def declared(monkeypatch):
-    monkeypatch.setattr(channels, "_channels", [])
+    monkeypatch.setattr(declarations, "_channels", [])
 
 
 class TestScript:
@@ -105,8 +104,8 @@ class TestElement:
 class TestSubscribe:
     def test_each_channel_gets_an_element_with_the_same_options(self, rf):
         """One tag can follow several channels for one part of the page."""
-        channels.channel("a", public=True)
-        channels.channel("b", public=True)
+        declarations.channel("a", public=True)
+        declarations.channel("b", public=True)
         markup = html.subscribe(rf.get("/"), [["a", "b"]], refresh="#x", src="/x/")
         assert elements(markup)[1:] == [
             ("juggernaut-subscribe", {"channel": "a", "refresh": "#x", "src": "/x/"}),
@@ -125,5 +124,5 @@ class TestSubscribe:
     def test_wrapped_request_is_kept_out_of_caches_too(self, rf):
         """Django REST framework's wrapper keeps what is set on it from Django."""
         request = rf.get("/")
-        html.subscribe(SimpleNamespace(_request=request), [channels.Channel("plain")])
+        html.subscribe(SimpleNamespace(_request=request), [declarations.Channel("plain")])
         assert request._cache_update_cache is False

@@ -5,14 +5,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
 from django.template.backends.jinja2 import Jinja2
 
-from django_jugpush.access import channels
+from django_jugpush import declarations
 from tests.test_html import elements
 
 
 @pytest.fixture(autouse=True)
 def declared(monkeypatch):
-    monkeypatch.setattr(channels, "_channels", [])
-    channels.channel("banner", public=True)
+    monkeypatch.setattr(declarations, "_channels", [])
+    declarations.channel("banner", public=True)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_text_needs_a_rule_unless_the_template_grants_it(template, request_):
 @pytest.mark.django_db
 def test_grant_opens_no_reserved_name_and_overrules_no_rule(template, request_):
     """It is a literal's worth, not more."""
-    channels.channel("guarded", lambda user: False)
+    declarations.channel("guarded", lambda user: False)
     for name in ("user:1", "guarded"):
         markup = template("{{ juggernaut_subscribe(name, grant=True) }}").render({"name": name}, request_)
         assert "token" not in markup

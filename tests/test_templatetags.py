@@ -14,7 +14,7 @@ from django.template import Context, Engine, RequestContext, TemplateSyntaxError
 from django.urls import path
 from django.views.decorators.cache import cache_page
 
-from django_jugpush.access import channels
+from django_jugpush import declarations
 from django_jugpush.exceptions import SubscriptionDenied
 from tests.app.models import Order
 from tests.test_html import elements
@@ -42,8 +42,8 @@ def compiled(tag):
 
 @pytest.fixture(autouse=True)
 def declared(monkeypatch):
-    monkeypatch.setattr(channels, "_channels", [])
-    channels.channel("banner", public=True)
+    monkeypatch.setattr(declarations, "_channels", [])
+    declarations.channel("banner", public=True)
     cache.clear()
 
 
@@ -215,7 +215,7 @@ class TestCaches:
         assert "token" not in response.text
         assert "Vary" not in response.headers
         assert not response.cookies
-        monkeypatch.setattr(channels, "_channels", [])
+        monkeypatch.setattr(declarations, "_channels", [])
         assert client.get("/cached/public/").text == response.text
 
     def test_token_of_a_visitor_sets_no_cookie(self, client):

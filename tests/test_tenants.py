@@ -16,8 +16,8 @@ from django.db import transaction
 from django.template import engines
 from websockets.sync.client import connect
 
-from django_jugpush import channel, publish
-from django_jugpush.access import channels, tokens
+from django_jugpush import channel, declarations, publish
+from django_jugpush.access import tokens
 from django_jugpush.access.authority import authorize
 from django_jugpush.access.pages import LiteralName, page_subscriptions
 from django_jugpush.asgi import make_feed, make_push_server
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
 def many(settings, monkeypatch):
     """Have tenants, and no declared channels but the test's."""
     settings.JUGPUSH = {"NAMESPACE": "tests.app.tenants.name"}
-    monkeypatch.setattr(channels, "_channels", [])
+    monkeypatch.setattr(declarations, "_channels", [])
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_public_token_opens_nothing_that_is_public_no_more(page):
     """It never says that the channel is public, only of which tenant it is."""
     channel("banner", public=True)
     _, subscription = page("one", "banner")
-    channels._channels.clear()
+    declarations._channels.clear()
     with pytest.raises(InvalidToken):
         authorize("banner", subscription.token)
     channel("banner", lambda user: True)

@@ -6,12 +6,12 @@ import time
 
 from django.conf import settings
 
+from django_jugpush import declarations
 from django_jugpush.conf import get_config
 from django_jugpush.core.channels import check_name
 from django_jugpush.core.grants import Grant
 from django_jugpush.exceptions import InvalidToken, SubscriptionDenied
 
-from . import channels
 from .tokens import verify_subscription_token
 
 __all__ = ["authorize"]
@@ -32,12 +32,12 @@ def authorize(channel: str, token: str | None) -> Grant:
     grant = verify_subscription_token(token, channel, now=time.time()) if token else None
     if grant and grant.granted_by != "public":
         return grant
-    if channels.is_public(channels.find(channel)):
+    if declarations.is_public(declarations.find(channel)):
         return grant or _grant_without_token(channel)
     if grant:
         raise InvalidToken(f"the token is of a time when {channel!r} was public")
     # Looking for the nearest pattern takes longer than all the rest, and anybody can ask for it as often as he likes.
-    known = channels.explain(channel) if settings.DEBUG else "the channel is not public"
+    known = declarations.explain(channel) if settings.DEBUG else "the channel is not public"
     raise SubscriptionDenied(f"there is no token, and {known}")
 
 

@@ -20,13 +20,13 @@ from django.conf import settings
 from django.db.models import Model
 from django.http import HttpRequest
 
+from django_jugpush import declarations
 from django_jugpush.conf import get_config
 from django_jugpush.core.channels import is_reserved
+from django_jugpush.declarations import Channel, Match
 from django_jugpush.exceptions import InvalidChannel, SubscriptionDenied
 from django_jugpush.targets import channel_name
 
-from . import channels
-from .channels import Channel, Match
 from .logins import LOGIN_KEY, fingerprint, login_id
 from .tokens import LIFETIME, make_public_token, make_subscription_token
 
@@ -101,9 +101,9 @@ def _subscription(request: HttpRequest, to: Any) -> PageSubscription:
         name, matches, vouched = _named(request, to)
     except InvalidChannel as error:
         return PageSubscription(channel="", denied=str(error).rstrip("."))
-    if channels.is_public(matches):
+    if declarations.is_public(matches):
         return PageSubscription(channel=name, token=make_public_token(name) if get_config().has_tenants else None)
-    decisive = channels.rules(matches)
+    decisive = declarations.rules(matches)
     if not decisive:
         if vouched:
             return PageSubscription(channel=name, token=_token(request, name, "page"), is_private=True)
@@ -121,11 +121,11 @@ def _named(request: HttpRequest, to: Any) -> tuple[str, list[Match], bool]:
     name = channel_name(to)
     if not isinstance(to, Model):
         is_literal = isinstance(to, LiteralName) and not is_reserved(name)
-        return name, channels.find(name), is_literal or isinstance(to, Channel)
+        return name, declarations.find(name), is_literal or isinstance(to, Channel)
     if is_reserved(name):
         _require_own(request, to)
         return name, [], True
-    return name, channels.find_for_instance(to, name), True
+    return name, declarations.find_for_instance(to, name), True
 
 
 def _require_own(request: HttpRequest, user: Model) -> None:
@@ -139,8 +139,8 @@ def _require_own(request: HttpRequest, user: Model) -> None:
 
 def _unvouched(name: str) -> str:
     if is_reserved(name):
-        return channels.explain(name)
-    return f"{channels.explain(name)}; a name from a variable needs a channel() whose rule says yes"
+        return declarations.explain(name)
+    return f"{declarations.explain(name)}; a name from a variable needs a channel() whose rule says yes"
 
 
 def _token(request: HttpRequest, name: str, granted_by: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django_jugpush.access import channels
+from django_jugpush import declarations
 from django_jugpush.conf import get_config
 from django_jugpush.publishing import registry
 
@@ -17,5 +17,5 @@ def broker_name(broker: str | None = None) -> str:
 
 def tally() -> str:
     """Say how much was found in the apps' ``push.py``."""
-    counts = {"model": registry.counts(), "channel": channels.count()}
+    counts = {"model": registry.counts(), "channel": declarations.count()}
     return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from django_jugpush.access import channels
+from django_jugpush import declarations
 
 
 @pytest.fixture(autouse=True)
 def declared(monkeypatch):
     """Start each test without declared channels, and forget those that it declares."""
     fresh = []
-    monkeypatch.setattr(channels, "_channels", fresh)
+    monkeypatch.setattr(declarations, "_channels", fresh)
     return fresh

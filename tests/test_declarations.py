@@ -9,8 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
 from django_jugpush import channel
-from django_jugpush.access.channels import count, explain, find, find_for_instance, is_public, overlaps
+from django_jugpush.declarations import count, explain, find, find_for_instance, is_public, overlaps
 from django_jugpush.exceptions import InvalidChannel
+from tests.access.conftest import declared as fresh  # noqa: F401 - a fixture that every test uses
 from tests.app.models import Export, Order, UrgentOrder
 
 USER = SimpleNamespace(has_perm=lambda permission: permission == "app.view_order")
