@@ -54,6 +54,12 @@ class Config:
     PUBLISH_FROM: tuple[str, ...] = ()
     """Networks, beside the loopback, from which the publish endpoint takes signed publications."""
 
+    HISTORY: tuple[int, float] = (100, 300.0)
+    """How many publications of a channel are kept, and how many seconds after the newest."""
+
+    REFRESH_RATE: int = 50
+    """How many pages ask the site again per second, when all those that one push server serves have a reason to."""
+
     MAX_MESSAGE_SIZE: int = 65_536
     """Bytes of a publication's data, written as JSON, and of a client's message."""
 
@@ -259,6 +265,14 @@ def _size(value: object) -> int:
     raise ValueError("a whole number greater than 0")
 
 
+def _history(value: object) -> tuple[int, float]:
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        length, seconds = value
+        if isinstance(length, int) and not isinstance(length, bool) and 0 <= length <= 100_000:
+            return length, _seconds(seconds)
+    raise ValueError("a pair: how many publications, 0 to 100000, and for how many seconds")
+
+
 def _seconds(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
@@ -327,6 +341,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "USER_CHANNEL": _path_or_none,
     "ALLOWED_ORIGINS": _origins,
     "PUBLISH_FROM": _networks,
+    "HISTORY": _history,
+    "REFRESH_RATE": _size,
     "MAX_MESSAGE_SIZE": _size,
     "MAX_SUBSCRIPTIONS": _size,
     "MAX_PENDING": _size,

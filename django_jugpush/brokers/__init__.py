@@ -87,7 +87,7 @@ def make_feed(config: BrokerConfig) -> Feed:
     if config.BROKER is None:
         from .local import LocalFeed
 
-        return LocalFeed()
+        return LocalFeed(history=config.HISTORY)
     return find_class(config.BROKER).make_feed(config)
 
 

@@ -8,7 +8,10 @@ the two:
   the order of the calls. There is no order between channels.
 * **Atomicity.** A batch is handed over in one round trip, but it is no transaction: after an error some of it may have
   been delivered.
-* **Delivery.** At most once unless ``supports_history``.
+* **Positions.** A broker that keeps history gives each publication its position, one writer sequence for each channel,
+  and keeps the newest ones: as many and as long as the publication says, else its default.
+* **Delivery.** With history, a feed delivers each publication of a channel once and in order, or, at the place of what
+  it cannot deliver, a publication that is stale for the reason ``gap``. Without, at most once.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import abc
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from django_jugpush.core.history import Replay
+from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
 
 __all__ = ["Broker", "BrokerConfig", "Deliver", "Feed"]
@@ -44,6 +49,9 @@ class BrokerConfig(Protocol):
     def MAX_MESSAGE_SIZE(self) -> int: ...
 
     @property
+    def HISTORY(self) -> tuple[int, float]: ...
+
+    @property
     def has_tenants(self) -> bool: ...
 
 
@@ -51,6 +59,9 @@ class Broker(abc.ABC):
     """The publishing half. Instances are shared between threads."""
 
     supports_history: bool = False
+
+    skew: float = 0.0
+    """Seconds by which the broker's clock is ahead of this process's; 0 until that was measured."""
 
     @classmethod
     def from_config(cls, config: BrokerConfig) -> Broker:
@@ -76,6 +87,8 @@ class Broker(abc.ABC):
     def publish(self, publications: Sequence[Publication]) -> None:
         """
         Hand over a batch in one round trip, within about a second.
+
+        A broker that tries again does so without publishing twice: a publication is known by its ``id``.
 
         Raises:
             BrokerUnavailable: If the broker cannot be reached or does not answer in time.
@@ -111,6 +124,18 @@ class Feed(abc.ABC):
     @abc.abstractmethod
     async def ready(self, channel: str) -> None:
         """Return when it is certain that what is published to a channel that has listeners is heard."""
+
+    async def read(self, channel: str, since: Position | None) -> Replay:
+        """
+        Return what was published to a channel after ``since``; without it, where its stream ends.
+
+        For a channel that is :meth:`ready`: whatever is published after the answer is delivered. A feed without history
+        knows no positions, and that something is missing only if ``since`` is one.
+
+        Raises:
+            BrokerUnavailable: If the broker cannot be asked.
+        """
+        return Replay(is_complete=since is None or since.is_moment, position=None)
 
     def is_ready(self, channel: str) -> bool:
         """Tell whether :meth:`ready` would return at once. A feed that cannot say so says no, which costs a task."""

@@ -30,7 +30,7 @@ class DummyBroker(Broker):
     @classmethod
     def make_feed(cls, config: BrokerConfig) -> LocalFeed:
         """Return a feed that hears what is posted to its server: nothing, unless a test does so."""
-        return LocalFeed()
+        return LocalFeed(history=config.HISTORY)
 
     def publish(self, publications: Sequence[Publication]) -> None:
         """Remember ``publications``."""

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from django_jugpush.core.history import DEFAULT_HISTORY, Replay, Streams
+from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
 from django_jugpush.core.signing import (
     HELLO_PATH,
@@ -61,13 +63,17 @@ NOT_FOUND = (
 
 
 class LocalFeed(Feed):
-    """Hears what is posted to the push server that owns it."""
+    """Hears what is posted to the push server that owns it, and keeps it in that server's memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, history: tuple[int, float] = DEFAULT_HISTORY, clock: Callable[[], float] = time.time) -> None:
+        self._history = history
+        self._clock = clock
+        self._streams = Streams(now=self._now(), default=history)
         self._deliver: Deliver | None = None
         self._channels: set[str] = set()
 
     async def start(self, deliver: Deliver) -> None:
+        self._streams = Streams(now=self._now(), default=self._history)  # it hears nothing of what was before
         self._deliver = deliver
 
     async def stop(self) -> None:
@@ -85,11 +91,23 @@ class LocalFeed(Feed):
     def is_ready(self, channel: str) -> bool:
         return True
 
-    def receive(self, publications: Sequence[Publication]) -> None:
-        """Deliver those of ``publications`` that someone listens for; called on the push server's event loop."""
-        heard = [publication for publication in publications if publication.full_name in self._channels]
+    async def read(self, channel: str, since: Position | None) -> Replay:
+        return self._streams.read(channel, since, now=self._now())
+
+    def receive(self, publications: Sequence[Publication], *, again: bool = False) -> None:
+        """
+        Keep publications, and deliver those that someone listens for; called on the push server's event loop.
+
+        With ``again`` they may have come before: what is kept already is left out.
+        """
+        now = self._now()
+        added = [self._streams.add(publication, now=now, again=again) for publication in publications]
+        heard = [publication for publication in added if publication and publication.full_name in self._channels]
         if heard and self._deliver:
             self._deliver(heard)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
 
 
 class LocalBroker(Broker):
@@ -102,6 +120,8 @@ class LocalBroker(Broker):
         find: Returns the mount points of servers that may be this project's. More than one ``runserver`` of a
             project may run, and each has its own listeners.
     """
+
+    supports_history = True
 
     def __init__(self, server_url: str | None, *, keys: Sequence[bytes], find: Callable[[], Sequence[str]]) -> None:
         self._server_url = server_url

@@ -68,12 +68,16 @@ def encode_publication(publication: Publication, *, spread: int | None) -> bytes
         UnicodeError: If the data is not UTF-8.
         msgspec.DecodeError: If the data has line breaks and is not JSON.
     """
+    position = str(publication.position) if publication.position else None
     if publication.stale:
-        return encode(Stale(channel=publication.channel, reason=publication.stale, spread=spread or 0))
+        return encode(
+            Stale(channel=publication.channel, reason=publication.stale, spread=spread or 0, position=position)
+        )
     return encode(
         Delivery(
             channel=publication.channel,
             data=_one_line(publication.data),
+            position=position,
             version=publication.version,
             spread=spread,
         )

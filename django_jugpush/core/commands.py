@@ -53,7 +53,10 @@ class Subscribe(_Word, frozen=True, tag="subscribe"):
     id: CommandId | None = None
     token: str | None = None
     since: str | None = None
-    """The last position that the client knows; present (perhaps empty) if it was subscribed before."""
+    """
+    The last position that the client knows, or the moment at which its page was rendered: it wants what came after.
+    Empty if it was subscribed before and knows no position.
+    """
 
 
 class Unsubscribe(_Word, frozen=True, tag="unsubscribe"):
@@ -101,12 +104,24 @@ class Connected(_Word, frozen=True, tag="connected"):
 
 
 class Subscribed(_Word, frozen=True, tag="subscribed"):
-    """The answer to :class:`Subscribe`; ``recovered`` and ``spread`` only to one with ``since``."""
+    """The answer to :class:`Subscribe`; ``recovered`` only to one with ``since``."""
 
     channel: str
     id: int | None = None
     recovered: bool | None = None
+    """Whether nothing was missed, counting what is in ``publications`` and in the pages that follow."""
+
+    publications: tuple[msgspec.Raw, ...] = ()
+    """What came after ``since``, in order; or the newest, of a channel that keeps it. Each as it comes live."""
+
+    position: str | None = None
+    """Where the client stands when it has taken them."""
+
+    more: bool = False
+    """Whether there are more: the client is not subscribed yet, and asks again with ``since`` from ``position``."""
+
     spread: int | None = None
+    """Milliseconds; only if ``recovered`` is false."""
 
 
 class Unsubscribed(_Word, frozen=True, tag="unsubscribed"):
@@ -123,6 +138,8 @@ class Stale(_Word, frozen=True, tag="stale"):
     reason: StaleReason
     spread: int
     """Milliseconds; a client waits a random part of it before it fetches anything."""
+
+    position: str | None = None
 
 
 class Error(_Word, frozen=True, tag="error"):
@@ -149,6 +166,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     channel: str
     data: msgspec.Raw
+    position: str | None = None
+    """Where the client stands when it has taken it; absent of what can be had only now."""
+
     version: int | None = None
     spread: int | None = None
 

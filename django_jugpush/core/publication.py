@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from .channels import full_name
+from .positions import Position
 
 __all__ = ["Publication", "StaleReason"]
 
@@ -37,7 +38,23 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: int | None = None
     """Microseconds since 1970 just before the row was read: of two publications of a row, the higher one is right."""
 
+    history: tuple[int, float] | None = None
+    """How many publications are kept of the channel, and how many seconds after the newest; None: the default."""
+
+    last: bool = False
+    """Whether the newest of the channel is kept without end, for each new subscriber; ``null`` takes it away."""
+
+    max_rate: float | None = None
+    """How many of the channel a client gets a second at most; of those that are too many the newest counts."""
+
+    position: Position | None = None
+    """Given by the broker; None of what never was in a stream."""
+
     @property
     def full_name(self) -> str:
         """The channel as the push server knows it."""
         return full_name(self.namespace, self.channel)
+
+    def at(self, position: Position) -> Publication:
+        """Return the publication as it stands in a stream."""
+        return msgspec.structs.replace(self, position=position)

@@ -39,8 +39,8 @@ def publication(channel="news", data=b"1", **more):
 
 
 def words(publication):
-    """Return what can be compared of a publication."""
-    return msgspec.structs.asdict(publication) | {"data": bytes(publication.data)}
+    """Return what can be compared of a publication: what was published, not where it stands."""
+    return msgspec.structs.asdict(publication) | {"data": bytes(publication.data), "position": None}
 
 
 class Bus(ABC):
