@@ -57,6 +57,7 @@ def make_push_server(*, broker: str | None = None, path: str | None = None, is_e
             max_subscriptions=config.MAX_SUBSCRIPTIONS,
             max_pending=config.MAX_PENDING,
             ping_interval=config.PING_INTERVAL,
+            refresh_rate=config.REFRESH_RATE,
             explain=settings.DEBUG,
             public_events=config.CLIENT_EVENTS == "public",
         ),

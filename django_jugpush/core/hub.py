@@ -9,11 +9,13 @@ handed over in one loop that calls one method per listener.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .codec import encode_publication
 from .codes import DisconnectCode
+from .positions import Position
 from .publication import Publication
 from .session import Session
 
@@ -58,38 +60,35 @@ class Interest(Protocol):
         """These channels have lost their last listener."""
 
 
-class _Reserved:
-    """Stands in for a connection, and keeps what it is to get once the client knows that it is subscribed."""
-
-    __slots__ = ("_connection", "frames")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.frames: list[Frame] = []
-
-    @property
-    def wire(self) -> Wire:
-        return self._connection.wire
-
-    def send(self, frame: Frame) -> None:
-        # Without a limit: frames are shared by all that wait, and who waits is refused after a few seconds.
-        self.frames.append(frame)
-
-    def close(self, code: int, reason: str) -> None:
-        self._connection.close(code, reason)
+_Kept = list[tuple[Position | None, bytes]]
+"""What was published, and where it stands. Without a limit: who waits is refused after a few seconds."""
 
 
-_Listeners = dict[Wire, dict[Session, Connection]]
+@dataclass(slots=True)
+class _Channel:
+    """Who listens to a channel."""
+
+    listeners: dict[Wire, dict[Session, Connection]] = field(default_factory=dict)
+
+    waiting: dict[Session, _Kept] = field(default_factory=dict)
+    """Who will listen, and what each is to get once it knows that it is subscribed."""
+
+    has: dict[Session, Position] = field(default_factory=dict)
+    """Up to where listeners had everything before they began, as long as what is heard live has not come so far."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self.listeners.values())) + len(self.waiting)
 
 
 class Hub:
     """The sessions of this process and their subscriptions, indexed both ways."""
 
-    def __init__(self, interest: Interest) -> None:
+    def __init__(self, interest: Interest, *, refresh_rate: int = REFRESH_RATE) -> None:
         self._interest = interest
+        self._refresh_rate = refresh_rate
         self._connections: dict[Session, Connection] = {}
         self._channels_of: dict[Session, set[str]] = {}
-        self._listeners_of: dict[str, _Listeners] = {}
+        self._channels: dict[str, _Channel] = {}
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -112,22 +111,28 @@ class Hub:
         """Let a session and all that it listens to go."""
         if self._connections.pop(session, None) is None:
             return
-        abandoned = [
-            channel for channel in self._channels_of.pop(session, ()) if self._remove_listener(session, channel)
-        ]
+        abandoned = [channel for channel in self._channels_of.pop(session, ()) if self._remove(session, channel)]
         if abandoned:
             self._interest.forget(abandoned)
 
     def reserve(self, session: Session, channel: str) -> None:
         """Keep what is published to a channel for a session, until it is subscribed or unsubscribed."""
-        self._add_listener(session, channel, _Reserved(self._connections[session]))
+        self._open(session, channel).waiting[session] = []
 
-    def subscribe(self, session: Session, channel: str) -> None:
-        """Let a session listen to a channel; what was kept for it comes first."""
+    def subscribe(self, session: Session, channel: str, *, has: Position | None = None) -> None:
+        """
+        Let a session listen to a channel; what was kept for it comes first.
+
+        ``has`` is where it stands: what is heard only later, but is before that, is not for it.
+        """
         connection = self._connections[session]
-        if isinstance(before := self._add_listener(session, channel, connection), _Reserved):
-            for frame in before.frames:
-                connection.send(frame)
+        record = self._open(session, channel)
+        for position, message in record.waiting.pop(session, ()):
+            if not (has and position and position.precedes(has)):
+                connection.send(connection.wire(message))
+        record.listeners.setdefault(connection.wire, {})[session] = connection
+        if has:
+            record.has[session] = has
 
     def unsubscribe(self, session: Session, channel: str) -> None:
         """Let a session no longer listen to a channel."""
@@ -137,20 +142,20 @@ class Hub:
         channels.remove(channel)
         if not channels:
             del self._channels_of[session]
-        if self._remove_listener(session, channel):
+        if self._remove(session, channel):
             self._interest.forget([channel])
 
     def listeners(self, channel: str) -> int:
-        """Count the sessions that listen to a channel."""
-        return sum(map(len, self._listeners_of.get(channel, {}).values()))
+        """Count the sessions that listen to a channel, or are about to."""
+        return len(self._channels.get(channel, ()))
 
     def channels(self) -> frozenset[str]:
         """Return the channels that have listeners."""
-        return frozenset(self._listeners_of)
+        return frozenset(self._channels)
 
     def spread(self, channel: str) -> int:
         """Return over how many milliseconds the listeners of a channel should spread what they all do."""
-        return self.listeners(channel) * 1000 // REFRESH_RATE
+        return self.listeners(channel) * 1000 // self._refresh_rate
 
     def gap_spread(self) -> int:
         """
@@ -159,7 +164,7 @@ class Hub:
         A gap is seldom one channel's: what was cut off was this server, or the clients from it. So all of them count,
         each of whom may be the only listener of a channel of its own.
         """
-        return len(self._connections) * 1000 // REFRESH_RATE
+        return len(self._connections) * 1000 // self._refresh_rate
 
     def publish(self, publication: Publication) -> int:
         """
@@ -169,21 +174,20 @@ class Hub:
         Raises:
             UnicodeError, msgspec.DecodeError: If its data is nothing that a browser could read.
         """
-        channel = publication.full_name
-        by_wire = self._listeners_of.get(channel)
-        if by_wire is None:
+        record = self._channels.get(publication.full_name)
+        if record is None:
             return 0
-        spread = self.gap_spread() if publication.stale == "gap" else self.spread(channel)
-        if not publication.stale and spread < MIN_SPREAD:
-            message = encode_publication(publication, spread=None)
-        else:
-            message = encode_publication(publication, spread=spread)
+        message = self.encode(publication)
         exclude = frozenset(publication.exclude)
+        for session, kept in record.waiting.items():
+            if session.client not in exclude:
+                kept.append((publication.position, message))
+        has_it = _who_has(record, publication.position) if record.has else ()
         recipients = 0
         # Snapshots: a connection that overflows leaves the hub in the middle of this.
-        for wire, listeners in tuple(by_wire.items()):
+        for wire, listeners in tuple(record.listeners.items()):
             frame = wire(message)
-            connections = _recipients(listeners, exclude)
+            connections = _recipients(listeners, exclude, has_it)
             recipients += len(connections)
             for connection in connections:
                 try:
@@ -193,32 +197,58 @@ class Hub:
                     connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)
         return recipients
 
-    def _add_listener(self, session: Session, channel: str, connection: Connection) -> Connection | None:
-        """Return the one whose place it takes."""
-        self._channels_of.setdefault(session, set()).add(channel)
-        is_first = channel not in self._listeners_of
-        listeners = self._listeners_of.setdefault(channel, {}).setdefault(connection.wire, {})
-        before = listeners.get(session)
-        listeners[session] = connection
-        if is_first:
-            self._interest.listen([channel])
-        return before
+    def encode(self, publication: Publication) -> bytes:
+        """
+        Return what listeners get, as one line of JSON.
 
-    def _remove_listener(self, session: Session, channel: str) -> bool:
-        by_wire = self._listeners_of[channel]
-        for wire, listeners in by_wire.items():
-            if session in listeners:
-                del listeners[session]
+        Raises:
+            UnicodeError, msgspec.DecodeError: If its data is nothing that a browser could read.
+        """
+        spread = self.gap_spread() if publication.stale == "gap" else self.spread(publication.full_name)
+        is_worth_saying = publication.stale or spread >= MIN_SPREAD
+        return encode_publication(publication, spread=spread if is_worth_saying else None)
+
+    def _open(self, session: Session, channel: str) -> _Channel:
+        """Return the record of a channel that a session is interested in."""
+        self._channels_of.setdefault(session, set()).add(channel)
+        record = self._channels.get(channel)
+        if record is None:
+            record = self._channels[channel] = _Channel()
+            self._interest.listen([channel])
+        return record
+
+    def _remove(self, session: Session, channel: str) -> bool:
+        """Take a session out of a channel; return whether nobody is left."""
+        record = self._channels[channel]
+        record.waiting.pop(session, None)
+        record.has.pop(session, None)
+        for wire, listeners in record.listeners.items():
+            if listeners.pop(session, None) is not None:
                 if not listeners:
-                    del by_wire[wire]
+                    del record.listeners[wire]
                 break
-        if not by_wire:
-            del self._listeners_of[channel]
+        if not len(record):
+            del self._channels[channel]
             return True
         return False
 
 
-def _recipients(listeners: dict[Session, Connection], exclude: Collection[str]) -> list[Connection]:
-    if not exclude:
+def _who_has(record: _Channel, position: Position | None) -> Container[Session]:
+    """Return the listeners that have what stands at ``position``; forget of the others what they had."""
+    if position is None:
+        return ()
+    has_it = {session for session, has in record.has.items() if position.precedes(has)}
+    record.has = {session: has for session, has in record.has.items() if session in has_it}
+    return has_it
+
+
+def _recipients(
+    listeners: dict[Session, Connection], exclude: frozenset[str], has_it: Container[Session]
+) -> list[Connection]:
+    if not (exclude or has_it):
         return list(listeners.values())
-    return [connection for session, connection in listeners.items() if session.client not in exclude]
+    return [
+        connection
+        for session, connection in listeners.items()
+        if session.client not in exclude and session not in has_it
+    ]

@@ -45,9 +45,16 @@ class Position(NamedTuple):
         """Whether it says when, and not where."""
         return not self.epoch
 
-    def covers(self, other: Position) -> bool:
-        """Tell whether who stands here has what was published at ``other``; never, if that is another epoch."""
-        return bool(self.epoch) and self.epoch == other.epoch and self.offset >= other.offset
+    def precedes(self, other: Position) -> bool:
+        """
+        Tell whether what stands here is of no use to who stands at ``other``: known there, or of a lost stream.
+
+        Told by the time and not by the offset alone, for a stream that came back older gives its offsets again, later;
+        and what was on its way when a stream was lost arrives when another one has begun.
+        """
+        if self.epoch == other.epoch and self.offset > other.offset:
+            return False
+        return self.ms < other.ms if other.is_moment else self.ms <= other.ms
 
     def __str__(self) -> str:
         return f"{self.epoch}:{self.offset}-{self.ms}"

@@ -9,13 +9,14 @@ before, holds the rest, and says when the stream must be read; what comes of tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .channels import split_name
 from .history import Replay
 from .positions import Position
 from .publication import Publication
 
-__all__ = ["MAX_HELD", "Follower"]
+__all__ = ["MAX_HELD", "Follower", "for_client"]
 
 MAX_HELD = 1000
 """Publications that are held while the stream is read; with more, it is read again."""
@@ -67,7 +68,7 @@ class Follower:
         elif self.position is None or _follows(position, self.position):
             self.position = position
             return [publication]
-        elif not _is_known(position, self.position):
+        elif not position.precedes(self.position):
             self._held = [publication]
         return ()
 
@@ -98,12 +99,27 @@ class Follower:
         return Publication(id="", channel=channel, namespace=namespace, stale="gap", position=position)
 
 
+def for_client(replay: Replay, *, client: str, history_from: float | None) -> Replay:
+    """
+    Return what of a replay one client gets.
+
+    It gets nothing that excludes it, of a channel with a ``max_rate`` only the newest, and nothing from before
+    ``history_from`` (seconds since 1970), where its right to listen begins: what it misses then is not recovered. The
+    newest of a channel that keeps it for its new subscribers is there for this one too.
+    """
+    earliest = 0 if history_from is None else round(history_from * 1000)
+    publications = list(replay.publications)
+    allowed = [one for one in publications if one.position is None or one.position.ms >= earliest]
+    is_complete = replay.is_complete
+    if len(allowed) < len(publications):
+        newest = publications[-1]
+        is_complete = is_complete and publications == [newest] and newest.last
+        allowed = [newest] if newest.last else []
+    if allowed and allowed[-1].max_rate:
+        del allowed[:-1]
+    return replace(replay, is_complete=is_complete, publications=[one for one in allowed if client not in one.exclude])
+
+
 def _follows(position: Position, before: Position) -> bool:
-    if before.is_moment:
-        return position.offset == 1
+    # Not upon a moment: before the first of a stream there may have been another stream, which was lost.
     return position.epoch == before.epoch and position.offset == before.offset + 1
-
-
-def _is_known(position: Position, before: Position) -> bool:
-    # A stream that came back older than it was gives its offsets again, but at a later time.
-    return before.covers(position) and position.ms <= before.ms

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ from .commands import (
     Unsubscribed,
 )
 from .grants import Grant
+from .positions import Position
 from .values import read_value
 
 __all__ = [
@@ -104,7 +106,10 @@ class SubscribeRequested:
     channel: str
     token: str | None
     is_resumed: bool
-    """Whether the client says that it was subscribed before."""
+    """Whether the client says that it has something of the channel, and wants what came after."""
+
+    since: Position | None
+    """Up to where it has everything; None if it does not resume, or its position is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,9 @@ class SubscriptionStarted:
 
     channel: str
     grant: Grant
+
+    position: Position | None = None
+    """Up to where it has everything; None if nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,12 +272,31 @@ class Session:
             return False
         return True
 
-    def accept(self, request: int, grant: Grant, *, spread: int = 0) -> bool:
+    def accept(
+        self,
+        request: int,
+        grant: Grant,
+        *,
+        recovered: bool = False,
+        publications: Sequence[bytes] = (),
+        position: Position | None = None,
+        more: bool = False,
+        spread: int = 0,
+    ) -> bool:
         """
         Grant a pending subscription; return whether it has started.
 
         The first grant that belongs to a login fixes whose session this is; grants of others are refused from then on.
         A request that was withdrawn meanwhile is ignored.
+
+        Args:
+            request: The number of the event :class:`SubscribeRequested`.
+            grant: What it rests on.
+            recovered: Whether nothing is missing, of what a client that resumes wants to have.
+            publications: What it gets before the live ones: each as it comes live, as one line of JSON.
+            position: Where it stands when it has them.
+            more: Whether there are more of them: it has to ask for these, and the subscription does not start.
+            spread: Milliseconds, over which those are to be spread who have not recovered.
         """
         if request not in self._pending:
             return False
@@ -277,17 +304,22 @@ class Session:
             self.refuse(request, ErrorCode.IDENTITY_MISMATCH)
             return False
         command = self._pending.pop(request)
-        self.grants[command.channel] = grant
         is_resumed = command.since is not None
         self._replies.append(
             Subscribed(
                 channel=command.channel,
                 id=command.id,
-                recovered=False if is_resumed else None,
-                spread=spread if is_resumed else None,
+                recovered=recovered if is_resumed else None,
+                publications=tuple(map(msgspec.Raw, publications)),
+                position=str(position) if position else None,
+                more=more,
+                spread=None if recovered or not is_resumed else spread,
             )
         )
-        self._events.append(SubscriptionStarted(channel=command.channel, grant=grant))
+        if more:
+            return False
+        self.grants[command.channel] = grant
+        self._events.append(SubscriptionStarted(channel=command.channel, grant=grant, position=position))
         self._settle_events()
         return True
 
@@ -362,6 +394,7 @@ class Session:
                     channel=channel,
                     token=command.token,
                     is_resumed=command.since is not None,
+                    since=Position.parse(command.since or ""),
                 )
             )
 

@@ -24,8 +24,11 @@ from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.commands import Error
 from django_jugpush.core.grants import Grant
-from django_jugpush.core.hub import Connection, Hub
+from django_jugpush.core.history import Replay
+from django_jugpush.core.hub import REFRESH_RATE, Connection, Hub
+from django_jugpush.core.pacing import Pacing
 from django_jugpush.core.publication import Publication
+from django_jugpush.core.recovery import for_client
 from django_jugpush.core.session import (
     Event,
     EventReceived,
@@ -43,9 +46,9 @@ from .asgi import dispatch
 from .counts import Counts
 from .lingering import LingeringProtocol
 from .notices import Notices, Taker
+from .opening import Opening
 from .refusals import RefusalLog
 from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
-from .waiting import Waiting
 
 __all__ = ["PushServer", "ServerConfig", "uvicorn_options"]
 
@@ -81,6 +84,9 @@ class ServerConfig:
 
     ping_interval: float = 25.0
     """Seconds between heartbeats."""
+
+    refresh_rate: int = REFRESH_RATE
+    """How many clients should ask the site again per second, when all of them have a reason to."""
 
     explain: bool = False
     """Whether clients are told details of a refusal: in development only."""
@@ -125,14 +131,16 @@ class PushServer:
     ) -> None:
         self.config = config
         self.publish_endpoint = publish_endpoint
-        self.hub = Hub(feed)
+        self.hub = Hub(feed, refresh_rate=config.refresh_rate)
         self.counts = Counts()
         self.is_draining = False
         self._authorize = authorize
         self._origin_allowed = origin_allowed
         self._feed = feed
         self._claim = claim
-        self._waiting = Waiting(feed)
+        self._opening = Opening(feed)
+        self._pacing = Pacing()
+        self._pacing_timer: asyncio.TimerHandle | None = None
         self._notices = Notices(takers)
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
@@ -261,13 +269,36 @@ class PushServer:
     # What the feed tells
 
     def deliver(self, publications: Sequence[Publication]) -> None:
-        """Fan publications out."""
+        """Fan publications out, but not faster than their channel allows."""
         self.counts.received += len(publications)
+        now = self._clock()
+        for publication in publications:
+            self._publish(self._pacing.offer(publication, now=now))
+        self._await_pacing(now)
+
+    def _publish(self, publications: Sequence[Publication]) -> None:
         for publication in publications:
             try:
                 self.counts.delivered += self.hub.publish(publication)
             except (UnicodeError, msgspec.MsgspecError) as error:
-                logger.error("A publication to %r was dropped, for its data is broken: %s", publication.channel, error)
+                _log_broken(publication, error)
+
+    def _await_pacing(self, now: float) -> None:
+        if (due := self._pacing.due) is None:
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(0, due - now)
+        if self._pacing_timer and self._pacing_timer.when() > at:
+            self._pacing_timer.cancel()
+            self._pacing_timer = None
+        if self._pacing_timer is None:
+            self._pacing_timer = loop.call_at(at, self._tick_pacing)
+
+    def _tick_pacing(self) -> None:
+        self._pacing_timer = None
+        now = self._clock()
+        self._publish(self._pacing.tick(now))
+        self._await_pacing(now)
 
     # Helpers
 
@@ -294,10 +325,10 @@ class PushServer:
             case SubscribeRequested():
                 self._decide(session, event)
             case SubscribeWithdrawn():
-                for channel in self._waiting.cancel(session, event.request):
+                for channel in self._opening.cancel(session, event.request):
                     self.hub.unsubscribe(session, channel)
             case SubscriptionStarted():
-                self.hub.subscribe(session, event.grant.full_name)
+                self.hub.subscribe(session, event.grant.full_name, has=event.position)
                 self._notices.subscribed(session, event.grant)
             case SubscriptionEnded():
                 self.hub.unsubscribe(session, event.grant.full_name)
@@ -307,7 +338,7 @@ class PushServer:
                     session.refuse_event(event, ErrorCode.LIMIT_EXCEEDED, "the server has too many events to pass on")
             case SessionEnded():
                 self.counts.ended[event.code] += 1
-                self._waiting.cancel(session)
+                self._opening.cancel(session)
                 self.hub.leave(session)
                 self._notices.ended(session)
 
@@ -319,22 +350,43 @@ class PushServer:
             self._refusals.add(code, event.channel, detail)
             session.refuse(event.request, code, detail)
         else:
-            self._listen(session, event.request, grant)
+            self._open(session, event, grant)
 
-    def _listen(self, session: Session, request: int, grant: Grant) -> None:
+    def _open(self, session: Session, event: SubscribeRequested, grant: Grant) -> None:
         """Accept a subscription as soon as its channel is heard; what is published meanwhile comes after the answer."""
         channel = grant.full_name
         self.hub.reserve(session, channel)
 
-        def answer(is_ready: bool) -> None:
-            if not is_ready:
+        def answer(replay: Replay | None) -> None:
+            if replay is None:
                 self._refusals.add(ErrorCode.INTERNAL, grant.channel, NOT_HEARD)
-                session.refuse(request, ErrorCode.INTERNAL, NOT_HEARD)
-            if not (is_ready and session.accept(request, grant, spread=self.hub.gap_spread())):
+                session.refuse(event.request, ErrorCode.INTERNAL, NOT_HEARD)
+            if replay is None or not self._accept(session, event, grant, replay):
                 self.hub.unsubscribe(session, channel)
             self._process(session)
 
-        self._waiting.add(session, request, channel, answer)
+        self._opening.add(session, event.request, channel, event.since, answer)
+
+    def _accept(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay) -> bool:
+        replay = for_client(replay, client=session.client, history_from=grant.history_from)
+        return session.accept(
+            event.request,
+            grant,
+            recovered=replay.is_complete and event.since is not None,
+            publications=self._encoded(replay.publications),
+            position=replay.position,
+            more=replay.more,
+            spread=self.hub.gap_spread(),
+        )
+
+    def _encoded(self, publications: Sequence[Publication]) -> list[bytes]:
+        lines = []
+        for publication in publications:
+            try:
+                lines.append(self.hub.encode(publication))
+            except (UnicodeError, msgspec.MsgspecError) as error:
+                _log_broken(publication, error)
+        return lines
 
     def _is_origin_allowed(self, scope: Scope) -> bool:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -359,6 +411,10 @@ class PushServer:
                 self._process(session)
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+
+def _log_broken(publication: Publication, error: Exception) -> None:
+    logger.error("A publication to %r was dropped, for its data is broken: %s", publication.channel, error)
 
 
 def _query(scope: Scope) -> dict[str, str]:

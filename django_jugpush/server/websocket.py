@@ -42,8 +42,9 @@ class WebSocketConnection:
     """
     The way out to one client: a queue that is bounded by bytes, and the coroutine that empties it.
 
-    ``on_overflow`` is called when more than ``max_pending`` bytes wait. What waited is dropped before that, so that
-    what is queued in the call comes first.
+    ``on_overflow`` is called when more than ``max_pending`` bytes wait, unless they are a single frame: a client that
+    comes back because of it would get that frame again. What waited is dropped before that, so that what is queued in
+    the call comes first.
     """
 
     wire = staticmethod(make_frame)
@@ -70,7 +71,7 @@ class WebSocketConnection:
         self._queue.append(frame)
         self._pending += frame.size
         self._wakeup.set()
-        if self._pending > self._max_pending:
+        if self._pending > self._max_pending and len(self._queue) > 1:
             self._queue.clear()
             self._pending = 0
             self._on_overflow()

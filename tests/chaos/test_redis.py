@@ -89,7 +89,7 @@ def test_clients_stay_connected_through_an_outage(own_redis, go_away, come_back,
 def test_who_asks_during_a_long_outage_is_told_to_ask_again(own_redis, monkeypatch):
     """With a temporary error, on a connection that stays."""
     with push_server(own_redis.url) as served, served.peer() as peer:
-        monkeypatch.setattr(served.push._waiting, "_timeout", 0.2)
+        monkeypatch.setattr(served.push._opening, "_timeout", 0.2)
         own_redis.kill()
         until(lambda: not served.push.is_connected)
         answer = peer.subscribe("open:a")

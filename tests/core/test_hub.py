@@ -15,6 +15,7 @@ from django_jugpush.core import hub as hub_module
 from django_jugpush.core.channels import split_name
 from django_jugpush.core.codes import DisconnectCode
 from django_jugpush.core.hub import MIN_SPREAD, REFRESH_RATE, Hub
+from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
 from django_jugpush.core.session import Session
 
@@ -248,6 +249,59 @@ def test_connection_that_fails_is_closed_and_disturbs_nobody(hub, caplog):
     assert "a fault of the door" in caplog.text
 
 
+def numbered(number, *, epoch="x", **more):
+    return publication("shop:news", b"%d" % number, **more).at(Position(epoch, number, 1000 + number))
+
+
+def data(connection):
+    return [json.loads(frame)["data"] for frame in connection.frames]
+
+
+def test_what_a_listener_has_is_not_sent_to_it_again(hub):
+    """What it was told in answer may be heard only afterwards; others get it, and then so does this one."""
+    other = join(hub, "shop:news")
+    late = join(hub)
+    hub.reserve(late.session, "shop:news")
+    hub.publish(numbered(4))
+    hub.publish(numbered(6))
+    hub.subscribe(late.session, "shop:news", has=Position("x", 5, 1005))
+    assert data(late) == [6]
+    late.frames.clear()
+    hub.subscribe(late.session, "shop:news", has=Position("x", 8, 1008))
+    for number in (7, 8, 9, 10):
+        hub.publish(numbered(number))
+    assert data(late) == [9, 10]
+    assert data(other) == [4, 6, 7, 8, 9, 10]
+
+
+@pytest.mark.parametrize("has", [None, Position.moment(1), Position("another", 9, 9)])
+def test_listener_of_which_nothing_is_known_gets_all(hub, has):
+    """So does one whose stream was another."""
+    connection = join(hub)
+    hub.reserve(connection.session, "shop:news")
+    hub.publish(numbered(1))
+    hub.subscribe(connection.session, "shop:news", has=has)
+    hub.publish(numbered(2))
+    assert data(connection) == [1, 2]
+
+
+def test_what_has_no_position_is_sent_to_all(hub):
+    """It never was in a stream, so nobody has it."""
+    connection = join(hub)
+    hub.subscribe(connection.session, "shop:news", has=Position("x", 5, 1005))
+    hub.publish(publication("shop:news", b"0"))
+    hub.publish(numbered(5))
+    assert data(connection) == [0]
+
+
+def test_excluded_client_that_waits_gets_nothing(hub):
+    author = join(hub, client="author" * 3)
+    hub.reserve(author.session, "shop:news")
+    hub.publish(numbered(1, exclude=("author" * 3,)))
+    hub.subscribe(author.session, "shop:news")
+    assert not author.frames
+
+
 class AnyHub(RuleBasedStateMachine):
     """Whoever comes, listens and goes, in whatever order: indexes and feed agree with a plain model."""
 
@@ -269,11 +323,11 @@ class AnyHub(RuleBasedStateMachine):
         self.model[session] = (connection, set())
         return session
 
-    @rule(session=sessions, channel=channels, waits=st.booleans())
-    def subscribe(self, session, channel, waits):
+    @rule(session=sessions, channel=channels, waits=st.booleans(), has=st.sampled_from([None, Position("x", 7, 7)]))
+    def subscribe(self, session, channel, waits, has):
         if waits:
             self.hub.reserve(session, channel)
-        self.hub.subscribe(session, channel)
+        self.hub.subscribe(session, channel, has=has)
         self.model[session][1].add(channel)
 
     @rule(session=sessions, channel=channels)
@@ -310,7 +364,10 @@ class AnyHub(RuleBasedStateMachine):
     @invariant()
     def nothing_is_kept_of_what_is_gone(self):
         assert set(self.hub._channels_of) == {session for session, (_, channels) in self.model.items() if channels}
-        assert all(listeners for by_wire in self.hub._listeners_of.values() for listeners in by_wire.values())
+        for record in self.hub._channels.values():
+            assert all(record.listeners.values())
+            assert not record.waiting
+            assert record.has.keys() <= {session for by in record.listeners.values() for session in by}
 
 
 TestAnyHub = AnyHub.TestCase

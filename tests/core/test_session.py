@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.grants import Grant
+from django_jugpush.core.positions import Position
 from django_jugpush.core.session import (
     MAX_BAD_COMMANDS,
     Session,
@@ -124,9 +125,43 @@ def test_accepted_subscription_is_answered_and_starts(peer):
     assert peer.session.grants == {"news": grant}
 
 
-@pytest.mark.parametrize("since", ["", "x1:41-1763924990001"])
+def test_client_that_has_recovered_is_told_what_it_missed(peer):
+    """As it would have come live, and where it stands then."""
+    peer.send(type="subscribe", id=1, channel="news", since="x1:41-1763924990001")
+    (event,) = peer.session.events_received()
+    assert event.since == Position("x1", 41, 1763924990001)
+    position = Position("x1", 42, 1763924990002)
+    lines = [b'{"channel":"news","data":7,"position":"x1:42-1763924990002"}']
+    grant = Grant(channel="news")
+    assert peer.session.accept(event.request, grant, recovered=True, publications=lines, position=position, spread=9)
+    (answer,) = peer.receive()
+    assert answer == {
+        "type": "subscribed",
+        "id": 1,
+        "channel": "news",
+        "recovered": True,
+        "publications": [{"channel": "news", "data": 7, "position": "x1:42-1763924990002"}],
+        "position": "x1:42-1763924990002",
+    }
+    assert peer.session.events_received() == [SubscriptionStarted(channel="news", grant=grant, position=position)]
+
+
+def test_subscription_starts_with_the_last_page(peer):
+    """Until then the client may ask for the next, and is subscribed to nothing."""
+    peer.send(type="subscribe", id=1, channel="news", since="x1:41-1763924990001")
+    (event,) = peer.session.events_received()
+    position = Position("x1", 50, 1763924990050)
+    assert not peer.session.accept(event.request, Grant(channel="news"), recovered=True, position=position, more=True)
+    (answer,) = peer.receive()
+    assert (answer["more"], answer["position"]) == (True, "x1:50-1763924990050")
+    assert not peer.session.events_received() and not peer.session.grants
+    assert peer.subscribe("news", id=2, since=answer["position"])["id"] == 2
+    assert "news" in peer.session.grants
+
+
+@pytest.mark.parametrize("since", ["", "no position", "x1:41-1763924990001"])
 def test_resumed_subscription_is_not_recovered(peer, since):
-    """Without history nobody can say that nothing was missed; the client waits a part of the spread."""
+    """Unless somebody knows that nothing was missed; the client waits a part of the spread."""
     peer.send(type="subscribe", id=1, channel="news", since=since)
     (event,) = peer.session.events_received()
     assert event.is_resumed

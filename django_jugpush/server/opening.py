@@ -1,4 +1,4 @@
-"""Subscriptions that wait until what is published to their channel is heard."""
+"""Subscriptions on their way: what is published to their channel must be heard, then its stream is read."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import logging
 from collections.abc import Callable
 
 from django_jugpush.brokers.base import Feed
+from django_jugpush.core.history import Replay
+from django_jugpush.core.positions import Position
 from django_jugpush.core.session import Session
+from django_jugpush.exceptions import BrokerUnavailable
 
-__all__ = ["READY_TIMEOUT", "Waiting"]
+__all__ = ["OPENING_TIMEOUT", "Opening"]
 
 logger = logging.getLogger(__name__)
 
-READY_TIMEOUT = 5.0
+OPENING_TIMEOUT = 5.0
 """Seconds after which a client is told to ask again."""
 
 
-class Waiting:
-    """One task for each subscription to a channel that the feed does not hear yet."""
+class Opening:
+    """One task for each subscription that has been granted, until it can be answered."""
 
-    def __init__(self, feed: Feed, *, timeout: float = READY_TIMEOUT) -> None:
+    def __init__(self, feed: Feed, *, timeout: float = OPENING_TIMEOUT) -> None:
         self._feed = feed
         self._timeout = timeout
         self._tasks: dict[Session, dict[int, tuple[asyncio.Task[None], str]]] = {}
@@ -28,12 +31,16 @@ class Waiting:
     def __len__(self) -> int:
         return sum(map(len, self._tasks.values()))
 
-    def add(self, session: Session, request: int, channel: str, then: Callable[[bool], None]) -> None:
-        """Call ``then`` when the channel is heard, with True; with False if that takes too long."""
-        if self._feed.is_ready(channel):
-            then(True)
-            return
-        task = asyncio.create_task(self._wait(channel, then))
+    def add(
+        self,
+        session: Session,
+        request: int,
+        channel: str,
+        since: Position | None,
+        then: Callable[[Replay | None], None],
+    ) -> None:
+        """Call ``then`` with what came after ``since``; with None if the broker cannot say so in time."""
+        task = asyncio.create_task(self._open(channel, since, then))
         self._tasks.setdefault(session, {})[request] = task, channel
         task.add_done_callback(lambda _: self._remove(session, request))
 
@@ -50,15 +57,16 @@ class Waiting:
         if not tasks:
             del self._tasks[session]
 
-    async def _wait(self, channel: str, then: Callable[[bool], None]) -> None:
+    async def _open(self, channel: str, since: Position | None, then: Callable[[Replay | None], None]) -> None:
+        replay = None
         try:
             async with asyncio.timeout(self._timeout):
-                await self._feed.ready(channel)
-        except TimeoutError:
-            is_ready = False
+                if not self._feed.is_ready(channel):
+                    await self._feed.ready(channel)
+                # Only then: what is published between the two is heard, or read, or both.
+                replay = await self._feed.read(channel, since)
+        except (TimeoutError, BrokerUnavailable):
+            pass
         except Exception:
             logger.exception("The feed failed.")
-            is_ready = False
-        else:
-            is_ready = True
-        then(is_ready)
+        then(replay)

@@ -36,7 +36,7 @@ class SlowFeed(MemoryFeed):
 @pytest.fixture
 def served():
     served = Served(feed=SlowFeed())
-    served.push._waiting._timeout = 10 * TIMEOUT  # a task that nobody ends is there at the end of its test
+    served.push._opening._timeout = 10 * TIMEOUT  # a task that nobody ends is there at the end of its test
     served.start()
     yield served
     served.stop()
@@ -75,7 +75,7 @@ def test_answer_waits_until_the_channel_is_heard(served):
         assert alive(peer)
         hear(served, "open:a")
         assert peer.receive() == {"type": "subscribed", "id": 1, "channel": "open:a"}
-        until(lambda: len(served.push._waiting) == 0)
+        until(lambda: len(served.push._opening) == 0)
 
 
 def test_what_is_published_meanwhile_comes_after_the_answer(served):
@@ -103,18 +103,9 @@ def test_second_listener_waits_as_well(served):
         assert first.receive()["data"] == second.receive()["data"] == 1
 
 
-def test_channel_that_is_heard_is_answered_without_a_task(served):
-    with served.peer() as first, served.peer() as second:
-        ask(served, first, "open:a")
-        hear(served, "open:a")
-        first.receive()
-        served.push._waiting._wait = pytest.fail
-        assert second.subscribe("open:a")["type"] == "subscribed"
-
-
 def test_channel_that_is_not_heard_in_time_can_be_asked_for_again(served, monkeypatch):
     """The error is temporary, and nothing is kept of the attempt."""
-    monkeypatch.setattr(served.push._waiting, "_timeout", 0.05)
+    monkeypatch.setattr(served.push._opening, "_timeout", 0.05)
     with served.peer() as peer:
         answer = peer.subscribe("open:a")
         assert (answer["type"], answer["code"], answer["temporary"]) == ("error", ErrorCode.INTERNAL, True)
@@ -140,7 +131,7 @@ def test_withdrawn_subscription_is_forgotten(served):
         served.publish("open:a", 1)
         peer.send(type="unsubscribe", id=2, channel="open:a")
         assert peer.receive() == {"type": "unsubscribed", "id": 2, "channel": "open:a"}
-        until(lambda: len(served.push._waiting) == 0)
+        until(lambda: len(served.push._opening) == 0)
         assert served.feed.channels == set()
         ask(served, peer, "open:a", id=3)
         hear(served, "open:a")
@@ -165,7 +156,7 @@ def test_client_that_goes_leaves_nothing_waiting(served):
     with served.peer() as peer:
         ask(served, peer, "open:a")
         ask(served, peer, "open:b")
-    until(lambda: len(served.push._waiting) == 0)
+    until(lambda: len(served.push._opening) == 0)
     assert served.feed.channels == set()
     hear(served, "open:a")
 
@@ -175,7 +166,7 @@ def test_stop_ends_the_waiting(served):
         ask(served, peer, "open:a")
         served.run(served.push.drain())
         assert peer.rest()[0][-1]["type"] == "disconnect"
-        until(lambda: len(served.push._waiting) == 0)
+        until(lambda: len(served.push._opening) == 0)
 
 
 def test_token_of_another_login_opens_nothing_in_the_end(served):

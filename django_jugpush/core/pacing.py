@@ -1,0 +1,74 @@
+"""Channels with a ``max_rate``: what comes too soon waits, and of what waits the newest counts."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+from .publication import Publication
+
+__all__ = ["Pacing"]
+
+
+@dataclass(slots=True)
+class _Pause:
+    """After a publication of a channel."""
+
+    newest: Publication | None = None
+
+
+class Pacing:
+    """
+    Says of each publication when it may go out.
+
+    ::
+
+        for publication in pacing.offer(publication, now=clock()): ...
+        for publication in pacing.tick(clock()): ...             # at pacing.due
+    """
+
+    def __init__(self) -> None:
+        self._pauses: dict[str, _Pause] = {}
+        self._ends: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        """Count the channels that have a pause."""
+        return len(self._pauses)
+
+    @property
+    def due(self) -> float | None:
+        """When to call :meth:`tick`; None if nothing waits."""
+        return self._ends[0][0] if self._ends else None
+
+    def offer(self, publication: Publication, *, now: float) -> list[Publication]:
+        """Take what is published; return what goes out at once."""
+        pause = self._pauses.get(publication.full_name)
+        if publication.stale or publication.position is None or not publication.max_rate:
+            return [*self._take(pause), publication]  # in order
+        if pause is None:
+            self._begin(publication, now)
+            return [publication]
+        pause.newest = publication
+        return []
+
+    def tick(self, now: float) -> list[Publication]:
+        """Let time pass; return what goes out."""
+        publications = []
+        while self._ends and self._ends[0][0] <= now:
+            _, channel = heapq.heappop(self._ends)
+            pause = self._pauses.pop(channel)
+            for publication in self._take(pause):
+                publications.append(publication)
+                self._begin(publication, now)
+        return publications
+
+    def _begin(self, publication: Publication, now: float) -> None:
+        assert publication.max_rate
+        self._pauses[publication.full_name] = _Pause()
+        heapq.heappush(self._ends, (now + 1 / publication.max_rate, publication.full_name))
+
+    def _take(self, pause: _Pause | None) -> list[Publication]:
+        if pause is None or pause.newest is None:
+            return []
+        newest, pause.newest = pause.newest, None
+        return [newest]
