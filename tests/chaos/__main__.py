@@ -1,0 +1,37 @@
+"""A long run: ``make chaos SECONDS=600``, or ``python -m tests.chaos SECONDS [SEED]``."""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from .world import run
+
+
+def main(seconds: float, seed: int) -> int:
+    failed = False
+    for keeps_data in (True, False):
+        print(f"Redis {'keeps' if keeps_data else 'may lose'} its data; seed {seed}", flush=True)
+        with tempfile.TemporaryDirectory() as directory:
+            outcome = run(
+                Path(directory),
+                seconds=seconds / 2,
+                seed=seed,
+                size=300,
+                rate=100,
+                keeps_data=keeps_data,
+                say=lambda text: print(text, flush=True),
+            )
+        print(
+            f"{len(outcome.events)} happenings, {outcome.published} publications, {outcome.received} received, "
+            f"{outcome.told} times a gap was told of\n{outcome.faults or 'no faults'}",
+            flush=True,
+        )
+        failed = failed or bool(outcome.faults)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(10**6)))
