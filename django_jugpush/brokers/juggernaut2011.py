@@ -27,6 +27,7 @@ from django_jugpush.exceptions import BrokerError
 
 from .base import BrokerConfig
 from .redis import FIRST_PAUSE, LONGEST_PAUSE, RedisBroker
+from .redis.connections import check
 
 __all__ = ["SCHEME_PREFIX", "Juggernaut2011Broker", "Juggernaut2011Notices", "redis_url"]
 
@@ -83,6 +84,8 @@ class Juggernaut2011Broker(RedisBroker):
     They know no channel that is only stale, and no version of a row: the former is left out, the latter not sent.
     """
 
+    supports_history = False
+
     def __init__(self, url: str, *, key: str = "juggernaut") -> None:
         super().__init__(redis_url(url))
         self._key = key
@@ -100,17 +103,18 @@ class Juggernaut2011Broker(RedisBroker):
             yield "It publishes to LEGACY_CHANNEL, which is None."
 
     def publish(self, publications: Sequence[Publication]) -> None:
-        super().publish([one for one in publications if one.channel not in DEADLY_NAMES])
+        messages = self._messages([one for one in publications if one.channel not in DEADLY_NAMES])
+        check(self._connections.exchange([("PUBLISH", self._key, message) for message in messages]))
         if deadly := [one.channel for one in publications if one.channel in DEADLY_NAMES]:
             raise BrokerError(f"Not published to {deadly[0]!r}: no server of 2011 would deliver anything after it.")
 
-    def messages(self, publications: Sequence[Publication]) -> Iterator[tuple[str, bytes]]:
+    def _messages(self, publications: Sequence[Publication]) -> Iterator[bytes]:
         living = [one for one in publications if not one.stale]
         # What one publish() call made for several channels is one message again.
         for _, group in groupby(living, key=lambda one: (one.id, one.exclude, bytes(one.data))):
             first, *rest = group
             channels = [first.channel, *(one.channel for one in rest)]
-            yield self._key, _encode(channels, first)
+            yield _encode(channels, first)
 
 
 def _encode(channels: list[str], publication: Publication) -> bytes:

@@ -67,7 +67,8 @@ def first_page(publications: Iterable[Publication]) -> list[Publication]:
 
 def with_last(replay: Replay, since: Position | None, last: Publication | None) -> Replay:
     """Add the publication that the channel keeps for its new subscribers, for those who cannot have it yet."""
-    has_it = replay.is_complete and since is not None and not since.is_moment
+    # Where there is more, it is the last of that.
+    has_it = replay.is_complete and since is not None and (replay.more or not since.is_moment)
     if last is None or has_it or any(one.position == last.position for one in replay.publications):
         return replay
     return replace(replay, publications=[last, *replay.publications])

@@ -30,16 +30,18 @@ class Follower:
 
         publications = follower.receive(publication)         # live; deliver what comes back
         if follower.is_behind:
-            replay = ...                                     # what the stream has after follower.position
+            replay = ...                                     # what the stream has after follower.ask()
             publications = follower.catch_up(replay)         # deliver this too, and look again
     """
 
-    __slots__ = ("_channel", "_held", "_overflowed", "position")
+    __slots__ = ("_channel", "_held", "_overflowed", "heard", "position")
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self.position: Position | None = None
         """Of the newest publication that was let through; None before anything is known of the stream."""
+        self.heard: Position | None = None
+        """Of the newest publication that was heard live, be it let through or held."""
         self._held: list[Publication] | None = None
         self._overflowed = False
 
@@ -66,11 +68,19 @@ class Follower:
         if self._held is not None:
             self._hold(publication)
         elif self.position is None or _follows(position, self.position):
-            self.position = position
+            self.position = self.heard = position
             return [publication]
         elif not position.precedes(self.position):
-            self._held = [publication]
+            self._held = []
+            self._hold(publication)
         return ()
+
+    def ask(self) -> Position:
+        """Return the position after which the stream must be read. What is held will be in that."""
+        assert self._held is not None and self.position is not None
+        self._held.clear()
+        self._overflowed = False
+        return self.position
 
     def catch_up(self, replay: Replay) -> Sequence[Publication]:
         """Take what the stream has after :attr:`position`; return what can be delivered."""
@@ -93,6 +103,7 @@ class Follower:
             self._held.clear()
             self._overflowed = True
         self._held.append(publication)
+        self.heard = publication.position
 
     def _gap(self, position: Position | None) -> Publication:
         namespace, channel = split_name(self._channel)

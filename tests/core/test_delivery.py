@@ -152,7 +152,7 @@ class World(RuleBasedStateMachine):
     @rule()
     def begin_to_read(self):
         if self.follower.is_behind and self.reading is None:
-            self.reading = self.streams.read(CHANNEL, self.follower.position, now=self.now)
+            self.reading = self.streams.read(CHANNEL, self.follower.ask(), now=self.now)
 
     @rule()
     def end_reading(self):

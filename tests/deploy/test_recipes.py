@@ -128,7 +128,7 @@ def account(server, name: str, password: str, namespace: str = "shop") -> Config
 
 
 def test_the_accounts_can_do_what_is_needed(guarded_redis):
-    """Django's publishes, the push server's hears."""
+    """Django's publishes, the push server's hears and reads."""
     broker = RedisBroker.from_config(account(guarded_redis, "shop-django", "change-me-too"))
     feed = RedisBroker.make_feed(account(guarded_redis, "shop-push", "change-me-as-well"))
     publication = Publication(id="1", channel="news", namespace="shop")
@@ -139,13 +139,15 @@ def test_the_accounts_can_do_what_is_needed(guarded_redis):
         feed.listen([publication.full_name])
         async with asyncio.timeout(10):
             await feed.ready(publication.full_name)
+            before = await feed.read(publication.full_name, None)
             await asyncio.to_thread(broker.publish, [publication])
-            result = await heard
+            [one] = await heard
+            after = await feed.read(publication.full_name, before.position)
         await feed.stop()
-        return result
+        return [one, *after.publications]
 
     try:
-        assert asyncio.run(hear()) == [publication]
+        assert [one.at(None) for one in asyncio.run(hear())] == [publication] * 2
     finally:
         broker.close()
 

@@ -1,0 +1,29 @@
+-- Begin the stream of a channel anew, because it came back with another past than it had; whoever follows it is told.
+--
+-- KEYS  meta, stream: see publish.lua
+-- ARGV  the epoch that the stream has, the one that it gets, where its channel is heard, the payload that tells
+--       of the gap, milliseconds for which that is kept
+--
+-- Answers 1, or 0 if the stream has yet another epoch.
+
+local meta, stream = KEYS[1], KEYS[2]
+local old_epoch, epoch, channel, payload, kept_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+
+local known = redis.call('HMGET', meta, 'epoch', 'last', 'kept_at')
+if known[1] ~= old_epoch then
+  return 0
+end
+
+local time = redis.call('TIME')
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local last = string.format('1-%.0f', math.max(ms, tonumber(string.match(known[2], '%-(%d+)$'))))
+redis.call('HSET', meta, 'epoch', epoch, 'last', last, 'id', '')
+if known[3] then
+  -- It is of before the beginning.
+  redis.call('HSET', meta, 'kept_at', '0-' .. string.match(known[3], '%-(%d+)$'))
+end
+redis.call('DEL', stream)
+redis.call('XADD', stream, last, 'id', '', 'payload', payload)
+redis.call('PEXPIRE', stream, kept_ms)
+redis.call('PUBLISH', channel, epoch .. ':' .. last .. ' ' .. payload)
+return 1

@@ -1,0 +1,212 @@
+"""What a push server asks Redis: what streams hold, and whether Redis has forgotten anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.exceptions import NoScriptError, OutOfMemoryError
+
+from django_jugpush.core.history import make_epoch
+from django_jugpush.core.positions import Position
+from django_jugpush.core.publication import Publication
+from django_jugpush.exceptions import BrokerUnavailable
+
+from .names import RedisNames
+from .scripts import FOLLOW, READ, RENEW, Answer, Argument, encode, parse_answer, parse_position, since_arguments
+
+__all__ = ["Reader"]
+
+BATCH = 100
+"""Questions in one round trip."""
+
+BEAT = 1.0
+"""Seconds between two looks at Redis's memory."""
+
+SILENCE = 10.0
+"""Seconds without a beat of any push server after which one that begins takes nothing before them for granted."""
+
+RENEWAL_SECONDS = 300
+"""How long the word that a stream began anew is kept in it."""
+
+
+class Reader:
+    """
+    Asks as many questions in one go as there are, over one connection at a time.
+
+    Args:
+        names: Those of this Redis.
+        namespace: The setting ``NAMESPACE``, also where it is the path of a callable.
+        forgotten: Called when Redis has forgotten something.
+    """
+
+    def __init__(self, names: RedisNames, namespace: str, *, forgotten: Callable[[], None]) -> None:
+        self.names = names
+        self.is_whole_since = 0
+        """Nothing that was published after this moment, in milliseconds, is forgotten without a trace."""
+        self._memory = names.memory(namespace)
+        self._forgotten = forgotten
+        self._beat: int | None = None
+        self._is_connected = False
+        # Equal questions are asked once, but only while they wait: to what has been asked already the answer may be
+        # older than what was delivered since.
+        self._questions: dict[Hashable, _Question] = {}
+        self._asked = asyncio.Event()
+
+    async def connect(self, client: redis.asyncio.Redis) -> None:
+        """Find out what Redis remembers, before it is asked for anything."""
+        try:
+            # The second is but a way to bring the script.
+            memory, _ = await _send(
+                client,
+                [
+                    FOLLOW.call([self._memory], *self._follow_arguments(), in_full=True),
+                    READ.call([self._memory, self._memory], *since_arguments(None), in_full=True),
+                ],
+            )
+            self._remember(_checked(memory))
+        except OutOfMemoryError:
+            self.is_whole_since = sys.maxsize
+        self._is_connected = True
+
+    async def run(self, client: redis.asyncio.Redis) -> None:
+        """Ask until the connection breaks."""
+        loop = asyncio.get_running_loop()
+        beat_at = loop.time() + BEAT
+        asking: list[_Question] = []
+        try:
+            while True:
+                await self._wait(beat_at)
+                if loop.time() >= beat_at:
+                    await self._follow(client)
+                    beat_at = loop.time() + BEAT
+                asking = [self._questions.pop(key) for key in list(islice(self._questions, BATCH))]
+                if asking:
+                    await self._ask(client, asking)
+        finally:
+            self._is_connected = False
+            for question in [*asking, *self._questions.values()]:
+                question.settle(BrokerUnavailable("Redis went away before it answered."))
+            self._questions.clear()
+
+    async def read(self, channel: str, since: Position | None) -> Answer:
+        """
+        Return what was published to a channel after a position.
+
+        Raises:
+            BrokerUnavailable: If Redis cannot be asked.
+        """
+        names = self.names.of(channel)
+        command = READ.call([names.meta, names.stream], *since_arguments(since))
+        answer = await self._answer((channel, since), command)
+        return parse_answer(answer, channel, since, is_whole_since=self.is_whole_since)
+
+    async def end(self, channel: str) -> Position | None:
+        """
+        Return where a channel's stream ends; None if there is none.
+
+        Raises:
+            BrokerUnavailable: If Redis cannot be asked.
+        """
+        command = ("HMGET", self.names.of(channel).meta, "epoch", "last")
+        epoch, last = await self._answer(channel, command)
+        return parse_position(epoch, last) if epoch else None
+
+    async def renew(self, position: Position, gap: Publication) -> None:
+        """
+        Give the stream that ``gap`` tells of another epoch, if it still has that of ``position``.
+
+        Raises:
+            BrokerUnavailable: If Redis cannot be asked.
+        """
+        names = self.names.of(gap.full_name)
+        command = RENEW.call(
+            [names.meta, names.stream],
+            position.epoch,
+            make_epoch(),
+            names.channel,
+            encode(gap),
+            RENEWAL_SECONDS * 1000,
+            in_full=True,
+        )
+        await self._answer(("renew", position), command)
+
+    async def _answer(self, key: Hashable, command: Sequence[Argument]) -> Any:
+        if not self._is_connected:
+            raise BrokerUnavailable("Redis cannot be reached.")
+        question = self._questions.setdefault(key, _Question(command))
+        self._asked.set()
+        # Others may wait for the same.
+        answer = await asyncio.shield(question.answer)
+        if isinstance(answer, BrokerUnavailable):
+            raise answer
+        if isinstance(answer, Exception):
+            raise BrokerUnavailable(f"Redis does not answer: {answer}") from answer
+        return answer
+
+    async def _wait(self, until: float) -> None:
+        if not self._questions:
+            self._asked.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._asked.wait()
+
+    async def _ask(self, client: redis.asyncio.Redis, questions: Sequence[_Question]) -> None:
+        *answers, since = await _send(
+            client, [*(question.command for question in questions), ("HGET", self._memory, "since")]
+        )
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            raise redis.ConnectionError("Redis has forgotten its scripts.")
+        if since is None or int(_checked(since)) != self.is_whole_since:
+            await self._follow(client)
+        for question, answer in zip(questions, answers, strict=True):
+            question.settle(answer)
+
+    async def _follow(self, client: redis.asyncio.Redis) -> None:
+        [memory] = await _send(client, [FOLLOW.call([self._memory], *self._follow_arguments())])
+        with contextlib.suppress(OutOfMemoryError):  # which forgets nothing, and can be read
+            before = self.is_whole_since
+            self._remember(_checked(memory))
+            if self.is_whole_since != before:
+                self._forgotten()
+
+    def _follow_arguments(self) -> tuple[Argument, Argument]:
+        return "" if self._beat is None else self._beat, int(SILENCE * 1000)
+
+    def _remember(self, memory: Sequence[bytes]) -> None:
+        self.is_whole_since, self._beat = map(int, memory)
+
+
+class _Question:
+    """A command, and who waits for the answer."""
+
+    __slots__ = ("answer", "command")
+
+    def __init__(self, command: Sequence[Argument]) -> None:
+        self.command = command
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(self, answer: Any) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
+async def _send(client: redis.asyncio.Redis, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    """Send commands in one go, and return the answers. Errors are among them."""
+    async with client.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        return answers
+
+
+def _checked(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
