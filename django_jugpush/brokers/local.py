@@ -15,6 +15,7 @@ import secrets
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -132,13 +133,13 @@ class LocalBroker(Broker):
     def publish(self, publications: Sequence[Publication]) -> None:
         deadline = time.monotonic() + TIMEOUT
         urls = self._urls()
-        bodies = list(_bodies(publications))
+        requests = list(_split(publications))
         errors: list[BrokerError] = []
         for position, url in enumerate(urls):
             now = time.monotonic()
             try:
                 # A fair share: a server that was suspended accepts connections, and would take all the time.
-                self._hand_over(url, bodies, now + (deadline - now) / (len(urls) - position))
+                self._hand_over(url, requests, now + (deadline - now) / (len(urls) - position))
             except BrokerError as error:
                 errors.append(error)
             except (OSError, http.client.HTTPException) as error:
@@ -159,26 +160,45 @@ class LocalBroker(Broker):
         now = time.monotonic()
         return [url for url in found if self._silent_until.get(url, 0) <= now] or found
 
-    def _hand_over(self, url: str, bodies: Sequence[bytes], deadline: float) -> None:
+    def _hand_over(self, url: str, requests: Sequence[_Encoded], deadline: float) -> None:
         """Have the server at ``url`` prove itself, then post to it on the same connection."""
-        path = urlsplit(url).path
-        with _connection(url, deadline) as connection:
-            # An address that was found is this machine's, and proves that no one stands between.
-            address = "" if self._server_url else urlsplit(url).netloc
-            nonce = secrets.token_urlsafe(24)
-            status, answer = _exchange(connection, "GET", f"{path}{HELLO_PATH}?nonce={nonce}&address={address}")
-            if status != 200 or not is_proof(self._keys, answer, nonce=nonce, address=address):
-                raise BrokerUnavailable(
-                    f"what answers at {url} does not prove that it is this project's push server: "
-                    "it has another SECRET_KEY or NAMESPACE, refuses this machine (PUBLISH_FROM), or is a stranger"
-                )
-            for body in bodies:
-                signature = sign_request(self._keys[0], method="POST", path=PUBLISH_PATH, body=body, now=time.time())
-                headers = {"Content-Type": "application/json", SIGNATURE_HEADER: str(signature)}
-                status, answer = _exchange(connection, "POST", f"{path}{PUBLISH_PATH}", body, headers)
-                if status != 204:
-                    why = answer[:200] or "the clocks differ by more than a minute, or it has other keys"
-                    raise BrokerError(f"the push server at {url} refused the publication ({status}): {why}")
+        waiting = deque(requests)
+        again = False
+        while True:
+            with _connection(url, deadline) as connection:
+                self._require_proof(connection, url)
+                try:
+                    while waiting:
+                        self._post(connection, url, _body(waiting[0], again=again))
+                        waiting.popleft()
+                        again = False
+                    return
+                except TimeoutError:
+                    raise
+                except (OSError, http.client.HTTPException):
+                    if again:
+                        raise
+                    again = True  # it hung up, and nobody knows whether it has taken the request
+
+    def _require_proof(self, connection: http.client.HTTPConnection, url: str) -> None:
+        # An address that was found is this machine's, and proves that no one stands between.
+        address = "" if self._server_url else urlsplit(url).netloc
+        nonce = secrets.token_urlsafe(24)
+        target = f"{urlsplit(url).path}{HELLO_PATH}?nonce={nonce}&address={address}"
+        status, answer = _exchange(connection, "GET", target)
+        if status != 200 or not is_proof(self._keys, answer, nonce=nonce, address=address):
+            raise BrokerUnavailable(
+                f"what answers at {url} does not prove that it is this project's push server: "
+                "it has another SECRET_KEY or NAMESPACE, refuses this machine (PUBLISH_FROM), or is a stranger"
+            )
+
+    def _post(self, connection: http.client.HTTPConnection, url: str, body: bytes) -> None:
+        signature = sign_request(self._keys[0], method="POST", path=PUBLISH_PATH, body=body, now=time.time())
+        headers = {"Content-Type": "application/json", SIGNATURE_HEADER: str(signature)}
+        status, answer = _exchange(connection, "POST", f"{urlsplit(url).path}{PUBLISH_PATH}", body, headers)
+        if status != 204:
+            why = answer[:200] or "the clocks differ by more than a minute, or it has other keys"
+            raise BrokerError(f"the push server at {url} refused the publication ({status}): {why}")
 
 
 class _TimedSocket:
@@ -252,22 +272,26 @@ def _exchange(
     return response.status, response.read(65_536).decode("utf-8", "replace")
 
 
-def _bodies(publications: Sequence[Publication]) -> Iterator[bytes]:
-    """Encode a batch, as several requests if it is long."""
-    encoded: list[bytes] = []
+_Encoded = list[bytes]
+"""Publications of one request."""
+
+
+def _split(publications: Sequence[Publication]) -> Iterator[_Encoded]:
+    """Encode a batch, for several requests if it is long."""
+    encoded: _Encoded = []
     size = 0
     for publication in publications:
         encoded.append(msgspec.json.encode(publication))
         size += len(encoded[-1]) + 1
         if size >= _BODY_SIZE:
-            yield _body(encoded)
+            yield encoded
             encoded, size = [], 0
     if encoded:
-        yield _body(encoded)
+        yield encoded
 
 
-def _body(encoded: Sequence[bytes]) -> bytes:
-    body = b'{"v":1,"publications":[%s]}' % b",".join(encoded)
+def _body(encoded: _Encoded, *, again: bool) -> bytes:
+    body = b'{"v":1,"again":%s,"publications":[%s]}' % (b"true" if again else b"false", b",".join(encoded))
     if len(body) > MAX_BODY_BYTES:
         raise BrokerError(
             f"a publication of {len(body)} bytes is longer than the {MAX_BODY_BYTES} that a request holds"

@@ -43,13 +43,18 @@ _FOREIGN_PREFIX = b"x-forwarded-"
 class Receiver(Protocol):
     """A feed that takes what is posted here."""
 
-    def receive(self, publications: Sequence[Publication]) -> None:
-        """Deliver ``publications``; called on the push server's event loop."""
+    def receive(self, publications: Sequence[Publication], *, again: bool = False) -> None:
+        """
+        Deliver ``publications``; called on the push server's event loop.
+
+        With ``again`` they may have come before: what is known already is left out.
+        """
 
 
 class _Body(msgspec.Struct):
     v: Literal[1]
     publications: list[Publication]
+    again: bool = False
 
 
 class _Refused(Exception):
@@ -125,15 +130,15 @@ class PublishEndpoint:
             raise _Refused("its signature was made with another SECRET_KEY or NAMESPACE, or for something else")
         if self._guard.is_first(signature):
             try:
-                publications = self._decode(body)
+                request = self._decode(body)
             except ValueError as error:
                 return 400, str(error)
-            self._feed.receive(publications)
+            self._feed.receive(request.publications, again=request.again)
         return 204, ""
 
-    def _decode(self, body: bytes) -> list[Publication]:
+    def _decode(self, body: bytes) -> _Body:
         str(body, "utf-8")  # msgspec does not look into Raw, and a browser drops the connection over a bad byte
-        return self._decoder.decode(body).publications
+        return self._decoder.decode(body)
 
     def _hello(self, scope: Scope) -> str:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8)

@@ -45,9 +45,9 @@ class LocalBus(Bus):
         self.serving = threading.Thread(target=self.server.run, args=[[listener]])
         self.serving.start()
 
-    def receive(self, publications):
+    def receive(self, publications, *, again=False):
         """Take what is posted to the endpoint, whose event loop is not the feed's."""
-        self.loop.call_soon_threadsafe(self.feed.receive, publications)
+        self.loop.call_soon_threadsafe(lambda: self.feed.receive(publications, again=again))
 
     def take_away(self):
         self.server.should_exit = True

@@ -278,7 +278,7 @@ def test_redirect_is_not_followed(start_server):
 
 
 def test_proof_does_not_hold_for_the_next_connection(start_server):
-    """A server that hangs up after the proof is not connected to again without one."""
+    """A server that hangs up after the proof is connected to once more, and has to prove itself there."""
     server = start_server()
     connections = []
 
@@ -296,8 +296,34 @@ def test_proof_does_not_hold_for_the_next_connection(start_server):
     server.__class__ = Closing
     with pytest.raises(BrokerUnavailable, match="hung up"):
         broker(server.url).publish([publication()])
-    assert len(connections) == 1
+    assert len(connections) == 2
+    assert server.requests == ["GET", "GET"]
     assert not server.heard()
+
+
+@pytest.mark.parametrize("takes_it", [True, False])
+def test_request_that_broke_off_is_sent_again(start_server, takes_it):
+    """The server may have taken it, or not: it arrives once."""
+    server = start_server()
+
+    class Breaking(Push):
+        async def __call__(self, scope, receive, send):
+            is_first = scope["method"] == "POST" and "POST" not in self.requests
+            self.requests.append(scope["method"])
+            if not is_first or takes_it:
+                await self.endpoint(scope, receive, _swallow if is_first else send)
+            if is_first:
+                await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+                await send({"type": "http.response.body", "body": b"half"})
+
+    server.__class__ = Breaking
+    broker(server.url).publish([publication()])
+    assert server.heard() == [publication()]
+    assert server.requests == ["GET", "POST", "GET", "POST"]
+
+
+async def _swallow(message):
+    pass
 
 
 def test_proxy_of_the_environment_is_not_used(start_server, monkeypatch):

@@ -49,7 +49,12 @@ class Faults:
 
 
 def check(
-    record: Sequence[int | str], *, certain: Iterable[int], uncertain: Iterable[int] = (), losses: int = 0, who: str = ""
+    record: Sequence[int | str],
+    *,
+    certain: Iterable[int],
+    uncertain: Iterable[int] = (),
+    losses: int = 0,
+    who: str = "",
 ) -> Faults:
     """
     Return what is wrong with a client's record of a channel.

@@ -1,4 +1,4 @@
-"""Hundreds of clients that come back with their positions, as the browser's client does: client/src/subscriptions.js."""
+"""Hundreds of clients that come back with their positions, as the browser's does: client/src/subscriptions.js."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from django_jugpush.exceptions import BrokerError
 from tests.e2e.site import ROOT, free_port, wait_until
 from tests.redis_server import RedisServer
 
-from .checker import Faults, check
+from .checker import STALE, Faults, check
 from .clients import Swarm
 
 __all__ = ["Outcome", "run"]
@@ -190,15 +190,17 @@ class World:
         for channel in CHANNELS:
             self.publisher.publish_until_taken(channel)
         wait_until(lambda: self.swarm.is_complete, what=lambda: "all clients to be back")
-        wait_until(self._is_delivered, what=lambda: "all clients to have the last publication")
+        wait_until(lambda: not self._wanting(), what=lambda: f"what is missing: {self._wanting()[:5]}")
 
-    def _is_delivered(self) -> bool:
+    def _wanting(self) -> list[str]:
+        """Return who has not got the last publication of a channel, nor was told that there is a gap at the end."""
         last = {channel: max(numbers) for channel, numbers in self.publisher.certain.items()}
-        return all(
-            last[channel] in record[-5:]
-            for client in self.swarm.clients
+        return [
+            f"client {number} at {client.positions.get(channel)} of {channel} has {record[-5:]}, not {last[channel]}"
+            for number, client in enumerate(self.swarm.clients)
             for channel, record in client.records.items()
-        )
+            if record[-1:] not in ([last[channel]], [STALE])
+        ]
 
     def check(self) -> Faults:
         faults = Faults()

@@ -22,7 +22,7 @@ class Feed:
     def __init__(self):
         self.received = []
 
-    def receive(self, publications):
+    def receive(self, publications, *, again=False):
         self.received.extend(publications)
 
 
