@@ -26,6 +26,7 @@ __all__ = [
     "get_namespace",
     "is_namespace",
     "read_config",
+    "read_history",
 ]
 
 
@@ -265,7 +266,13 @@ def _size(value: object) -> int:
     raise ValueError("a whole number greater than 0")
 
 
-def _history(value: object) -> tuple[int, float]:
+def read_history(value: object) -> tuple[int, float]:
+    """
+    Return how many publications are kept, and for how many seconds.
+
+    Raises:
+        ValueError: If ``value`` is no such pair; its text completes "It must be …".
+    """
     if isinstance(value, (tuple, list)) and len(value) == 2:
         length, seconds = value
         if isinstance(length, int) and not isinstance(length, bool) and 0 <= length <= 100_000:
@@ -341,7 +348,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "USER_CHANNEL": _path_or_none,
     "ALLOWED_ORIGINS": _origins,
     "PUBLISH_FROM": _networks,
-    "HISTORY": _history,
+    "HISTORY": read_history,
     "REFRESH_RATE": _size,
     "MAX_MESSAGE_SIZE": _size,
     "MAX_SUBSCRIPTIONS": _size,

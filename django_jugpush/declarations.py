@@ -9,6 +9,7 @@ belongs to a pattern only if the pattern, given the values found in the name, wo
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import itertools
 import logging
@@ -23,6 +24,7 @@ from django.db import router
 from django.db.models import Model
 from django.urls.resolvers import RoutePattern
 
+from django_jugpush.conf import read_history
 from django_jugpush.core.channels import check_name, is_reserved
 from django_jugpush.exceptions import InvalidChannel
 
@@ -36,6 +38,7 @@ __all__ = [
     "find",
     "find_for_instance",
     "is_public",
+    "options_of",
     "overlaps",
     "registered",
     "rules",
@@ -53,6 +56,11 @@ _PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
 
 _channels: list[Channel] = []
 
+_with_options: list[Channel] = []
+"""Those that say something about their publications. With none of them, no name is matched when it is published to."""
+
+_NO_OPTIONS: Mapping[str, Any] = {}
+
 
 def channel(
     pattern: str | type[Model],
@@ -60,9 +68,12 @@ def channel(
     *,
     public: bool = False,
     permission: str | None = None,
+    last: bool = False,
+    max_rate: float | None = None,
+    history: tuple[int, float] | None = None,
 ) -> Channel:
     """
-    Declare a channel, or a family of channels, and who may listen to it.
+    Declare a channel, or a family of channels: who may listen to it, and how its publications are kept and sent.
 
     Works as a plain call and as a decorator of the authorizer.
 
@@ -71,12 +82,22 @@ def channel(
         authorizer: Called with the user and the pattern's values (for a model: with the user and the instance).
         public: Everybody may listen, without a token.
         permission: A permission (``"shop.view_stats"``) that the user must have.
+        last: Keep the newest publication without end, and give it to each new subscriber, until ``None`` is published.
+        max_rate: How many publications a client gets a second at most. Of those that are too many the newest counts.
+        history: How many publications are kept for clients that come back, and how many seconds after the newest;
+            ``(0, 1)`` keeps none. Without it, the setting ``HISTORY`` says so.
 
     Raises:
-        ImproperlyConfigured: If the pattern cannot be one, lies in a reserved namespace, or the rules contradict.
+        ImproperlyConfigured: If the pattern cannot be one, lies in a reserved namespace, the rules contradict, or an
+            option has a value that cannot be meant.
     """
-    declared = Channel(pattern, authorizer, public=public, permission=permission)
+    declared = Channel(
+        pattern, authorizer, public=public, permission=permission, last=last, max_rate=max_rate, history=history
+    )
     _channels.append(declared)
+    if declared.options:
+        _with_options.append(declared)
+        _find_options.cache_clear()
     return declared
 
 
@@ -90,6 +111,9 @@ class Channel:
         *,
         public: bool = False,
         permission: str | None = None,
+        last: bool = False,
+        max_rate: float | None = None,
+        history: tuple[int, float] | None = None,
     ) -> None:
         if public and (authorizer or permission):
             raise ImproperlyConfigured(f"The channel {pattern!r} is public, so it takes no authorizer or permission.")
@@ -98,6 +122,7 @@ class Channel:
         self.public = public
         self.permission = permission
         self.authorizer = authorizer
+        self.options = _checked_options(self.pattern, last=last, max_rate=max_rate, history=history)
         self._route = _checked_route(self.pattern)
         self._parts = _PARAMETER.split(self.pattern)  # literal, parameter, literal, …, literal
 
@@ -221,6 +246,22 @@ def find_for_instance(instance: Model, name: str) -> list[Match]:
     return matches + [(declared, {"instance": instance}) for declared in models]
 
 
+def options_of(name: str) -> Mapping[str, Any]:
+    """
+    Return what is declared about the publications of a channel, by the names of their fields.
+
+    Of several declared channels that the name belongs to, the first that says something counts.
+    """
+    return _find_options(name) if _with_options else _NO_OPTIONS
+
+
+@functools.lru_cache(maxsize=1024)
+def _find_options(name: str) -> Mapping[str, Any]:
+    if is_reserved(name):
+        return _NO_OPTIONS
+    return next((declared.options for declared in _with_options if declared.match(name) is not None), _NO_OPTIONS)
+
+
 def rules(matches: list[Match]) -> list[Match]:
     """Return those that say who may listen. Where there are several, all of them must say yes."""
     return [match for match in matches if match[0].has_rule]
@@ -301,6 +342,31 @@ def _checked_model(model: type[Model]) -> type[Model]:
     if _label(model) == settings.AUTH_USER_MODEL.lower():
         raise ImproperlyConfigured("A user's channel is that user's own; no channel() can open it to others.")
     return model
+
+
+def _checked_options(
+    pattern: str, *, last: object, max_rate: object, history: tuple[int, float] | None
+) -> Mapping[str, Any]:
+    """Return those that say something."""
+    if not isinstance(last, bool):
+        raise ImproperlyConfigured(f"The channel {pattern!r} has last={last!r}. It must be True or False.")
+    if max_rate is not None and not _is_rate(max_rate):
+        raise ImproperlyConfigured(
+            f"The channel {pattern!r} has max_rate={max_rate!r}. It must be a number greater than 0."
+        )
+    if history is not None:
+        try:
+            history = read_history(history)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"The channel {pattern!r} has history={history!r}. It must be {error}."
+            ) from error
+    options = {"last": last or None, "max_rate": max_rate, "history": history}
+    return {option: value for option, value in options.items() if value is not None}
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 def _checked_route(pattern: str) -> RoutePattern:

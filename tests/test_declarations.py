@@ -8,8 +8,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-from django_jugpush import channel
-from django_jugpush.declarations import count, explain, find, find_for_instance, is_public, overlaps
+from django_jugpush import Channel, channel
+from django_jugpush.declarations import count, explain, find, find_for_instance, is_public, options_of, overlaps
 from django_jugpush.exceptions import InvalidChannel
 from tests.access.conftest import declared as fresh  # noqa: F401 - a fixture that every test uses
 from tests.app.models import Export, Order, UrgentOrder
@@ -212,6 +212,83 @@ class TestModels:
         """Instances of other key types are named too."""
         pk = uuid.uuid4()
         assert channel(Export, lambda user, export: True).name(pk=pk) == f"app.export:{pk}"
+
+
+class TestOptions:
+    def test_options_are_found_by_name(self):
+        """Of the channels of a pattern and of a model's instances too."""
+        channel("banner", public=True, last=True)
+        channel("price:<slug:symbol>", max_rate=2)
+        channel(Order, history=[500, 60])
+        assert options_of("banner") == {"last": True}
+        assert options_of("price:acme") == {"max_rate": 2}
+        assert options_of("app.order:7") == {"history": (500, 60.0)}
+        for name in ("banners", "price:a b", "app.order:x", "app.export:7"):
+            assert options_of(name) == {}
+
+    def test_what_says_nothing_is_no_option(self):
+        """The defaults are the broker's business."""
+        channel("banner", lambda user: True, last=False, max_rate=None, history=None)
+        assert options_of("banner") == {}
+
+    def test_decorated_channel_has_options_too(self):
+        """They stand beside the authorizer."""
+
+        @channel("room:<slug:name>", history=(0, 1))
+        def room(user, name):
+            return True
+
+        assert options_of("room:a") == {"history": (0, 1.0)}
+        assert room.has_rule
+
+    def test_first_with_options_counts_where_several_match(self):
+        """As a whole: what a later one says is not added to it."""
+        channel("room:<slug:name>")
+        channel("room:a", last=True)
+        channel("room:<str:name>", max_rate=1)
+        assert options_of("room:a") == {"last": True}
+        assert options_of("room:b") == {"max_rate": 1}
+
+    def test_options_count_from_their_declaration_on(self):
+        """What was found before is forgotten."""
+        channel("room:<slug:name>", last=True)
+        assert options_of("banner") == {}
+        channel("banner", max_rate=1)
+        assert options_of("banner") == {"max_rate": 1}
+
+    def test_reserved_names_have_none(self):
+        """No pattern reaches a user's own channel."""
+        channel("<str:anything>", last=True)
+        assert options_of("user:7") == {}
+        assert options_of("other:7") == {"last": True}
+
+    def test_nothing_is_matched_where_nothing_has_options(self, monkeypatch):
+        """A project that does not use them does not pay for them."""
+        channel("room:<slug:name>")
+        monkeypatch.setattr(Channel, "match", None)
+        assert options_of("room:a") == {}
+
+    def test_a_name_is_matched_once(self, monkeypatch):
+        """Most publications go to few channels."""
+        asked = []
+        monkeypatch.setattr(Channel, "match", lambda self, name: asked.append(name))
+        channel("room:<slug:name>", last=True)
+        assert [options_of(name) for name in ("a", "b", "a")] == [{}, {}, {}]
+        assert asked == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        "option",
+        [{"last": None}, {"last": 1}, {"last": "yes"}]
+        + [{"max_rate": rate} for rate in (0, -1, True, "2", float("inf"), float("nan"))]
+        + [
+            {"history": kept} for kept in (100, (100,), ("100", 5), (-1, 5), (1.5, 5), (100, 0), (100, None), (True, 5))
+        ],
+    )
+    def test_option_that_cannot_be_meant_is_refused(self, option):
+        """When the project starts, with the channel and what it must be."""
+        with pytest.raises(ImproperlyConfigured, match=r"'banner' has .* It must be "):
+            channel("banner", **option)
+        assert count() == 0
 
 
 class TestExplaining:

@@ -12,4 +12,7 @@ def declared(monkeypatch):
     """Start each test without declared channels, and forget those that it declares."""
     fresh = []
     monkeypatch.setattr(declarations, "_channels", fresh)
-    return fresh
+    monkeypatch.setattr(declarations, "_with_options", [])
+    declarations._find_options.cache_clear()
+    yield fresh
+    declarations._find_options.cache_clear()
