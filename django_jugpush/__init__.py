@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from .declarations import Channel, channel
 from .publishing.bindings import ModelPush
+from .publishing.causes import caused_by, client_id
 from .publishing.publisher import apublish, publish, publish_changes
 from .publishing.registry import register
 from .publishing.suppression import suppress_publishing
@@ -16,8 +17,10 @@ __all__ = [
     "ModelPush",
     "__version__",
     "apublish",
+    "caused_by",
     "channel",
     "channel_name",
+    "client_id",
     "publish",
     "publish_changes",
     "register",

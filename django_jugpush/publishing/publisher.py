@@ -11,9 +11,11 @@ from django.db.models import QuerySet
 
 from django_jugpush.conf import get_namespace
 from django_jugpush.core.publication import Publication
+from django_jugpush.declarations import options_of
 from django_jugpush.targets import Targets, channel_names
 
 from . import batch, registry
+from .causes import current_cause
 from .delivery import get_broker, hand_over
 from .encoding import encode, make_id
 from .rows import Change, Event, deletion
@@ -113,17 +115,24 @@ def _make_publications(
     excluded = _client_ids(exclude)
     namespace = get_namespace()
     return publication_id, tuple(
-        Publication(id=publication_id, channel=channel, namespace=namespace, data=encoded, exclude=excluded)
+        Publication(
+            id=publication_id,
+            channel=channel,
+            namespace=namespace,
+            data=encoded,
+            exclude=excluded,
+            **options_of(channel),
+        )
         for channel in channel_names(to)
     )
 
 
 def _client_ids(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return each id once, as plain text. The header that another request lacks excludes nobody."""
+    """Return each id once, as plain text, with whose doing this is. The header that a request lacks excludes nobody."""
     if not (exclude is None or isinstance(exclude, Iterable)):
         raise TypeError(f"exclude takes a client's id or several, not {exclude!r}.")
     given = [exclude] if isinstance(exclude, str) else exclude or ()
-    return tuple(dict.fromkeys(str.__str__(client) for client in given if client))
+    return tuple(dict.fromkeys(str.__str__(client) for client in [*given, current_cause()] if client))
 
 
 def _send(publications: tuple[Publication, ...], on_commit: bool, using: str | None, raise_on_error: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,17 +13,22 @@ from django.db.models import Model
 
 from django_jugpush.conf import get_namespace
 from django_jugpush.core.publication import Publication
+from django_jugpush.declarations import options_of
 from django_jugpush.exceptions import PayloadTooBig
 from django_jugpush.targets import channel_names
 
 from .bindings import Binding
+from .causes import current_cause
 from .encoding import encode, make_id
 
-__all__ = ["Change", "Event", "Item", "deletion", "saving", "to_publications"]
+__all__ = ["STORM", "Change", "Event", "Item", "deletion", "saving", "to_publications"]
 
 logger = logging.getLogger("django_jugpush.publishing")
 
 Event = Literal["created", "updated", "deleted"]
+
+STORM = 100
+"""Rows that one transaction publishes to one channel; of more it only says that what subscribers have is stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Change:
     snapshot: Snapshot | None = None
     namespace: str = field(default_factory=get_namespace)
     """Where it happened: with a database schema for each tenant, another tenant has other rows of the same keys."""
+    cause: str | None = field(default_factory=current_cause)
+    """The client whose doing it is."""
 
 
 Item = Change | tuple[Publication, ...]
@@ -74,15 +81,16 @@ def to_publications(items: Iterable[Item], using: str) -> list[Publication]:
     Return what to publish, in order. A row that changed several times stands where it changed last.
 
     Whatever fails in the project's code is logged, and costs its own row only. A row that JSON has no form for makes
-    its channels stale.
+    its channels stale, and so do more rows than ``STORM`` for one channel.
     """
     merged = _merge(_here(items))
-    reader = _Reader([item for item in merged if isinstance(item, _Row)], using)
+    rows = [item for item in merged if isinstance(item, _Row)]
+    reader = _Reader(rows, using)
     publications: list[Publication] = []
     for item in merged:
         publications += reader.publications(item) if isinstance(item, _Row) else item
     reader.log_failures()
-    return publications
+    return _calm(publications) if len(rows) > STORM else publications
 
 
 def _here(items: Iterable[Item]) -> list[Item]:
@@ -110,10 +118,14 @@ class _Row:
     pk: Any
     namespace: str
     is_new: bool
+    cause: str | None
+    """The client whose doing all of it is."""
     is_saved: bool = False
     snapshot: Snapshot | None = None
 
     def add(self, change: Change) -> None:
+        if change.cause != self.cause:
+            self.cause = None  # each has yet to see what the other did
         if change.event == "deleted":
             self.snapshot = change.snapshot
         else:
@@ -140,7 +152,7 @@ def _merge(items: Iterable[Item]) -> list[_Row | tuple[Publication, ...]]:
         key = item.binding, item.pk
         row = merged.pop(key, None)
         if not isinstance(row, _Row):
-            row = _Row(item.binding, item.pk, item.namespace, is_new=item.event == "created")
+            row = _Row(item.binding, item.pk, item.namespace, item.event == "created", item.cause)
         row.add(item)
         merged[key] = row
     return list(merged.values())
@@ -204,6 +216,7 @@ class _Reader:
             "id": make_id(),
             "namespace": row.namespace,
             "version": self._versions[binding],
+            "exclude": (row.cause,) if row.cause else (),
         }
         try:
             common["data"] = encode(message)
@@ -213,4 +226,33 @@ class _Reader:
             # Who refreshes does not need the message: only that there was one.
             common["stale"] = "gap"
             self._failures[binding].append((row.pk, error))
-        return [Publication(channel=channel, **common) for channel in channels]
+        return [Publication(channel=channel, **common, **options_of(channel)) for channel in channels]
+
+
+def _calm(publications: Sequence[Publication]) -> list[Publication]:
+    """Say of channels with too many rows only that they are stale, in the place of the last row."""
+    rows_of: dict[str, list[Publication]] = defaultdict(list)
+    for publication in publications:
+        if publication.version is not None:  # it is of a row
+            rows_of[publication.channel].append(publication)
+    calm: list[Publication] = []
+    for publication in publications:
+        rows = rows_of[publication.channel] if publication.version is not None else []
+        if len(rows) <= STORM:
+            calm.append(publication)
+        elif publication is rows[-1]:
+            calm.append(_storm(rows))
+    return calm
+
+
+def _storm(rows: Sequence[Publication]) -> Publication:
+    channel = rows[0].channel
+    excludes = {row.exclude for row in rows}
+    return Publication(
+        id=make_id(),
+        channel=channel,
+        namespace=rows[0].namespace,
+        exclude=excludes.pop() if len(excludes) == 1 else (),
+        stale="storm",
+        **options_of(channel),
+    )

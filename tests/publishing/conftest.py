@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from django_jugpush import declarations
 from django_jugpush.brokers.dummy import DummyBroker
 from django_jugpush.publishing.delivery import use_broker
 
@@ -40,3 +41,13 @@ def broker():
     recorder = Recorder()
     with use_broker(recorder):
         yield recorder
+
+
+@pytest.fixture
+def declared(monkeypatch):
+    """Declare channels for one test."""
+    monkeypatch.setattr(declarations, "_channels", list(declarations._channels))
+    monkeypatch.setattr(declarations, "_with_options", list(declarations._with_options))
+    declarations._find_options.cache_clear()
+    yield declarations.channel
+    declarations._find_options.cache_clear()

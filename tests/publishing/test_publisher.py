@@ -61,6 +61,18 @@ def test_what_is_neither_an_id_nor_several_is_named(broker, exclude):
     assert not broker.batches
 
 
+def test_each_channel_has_the_options_of_its_declaration(broker, declared):
+    """Channels of one publication may differ."""
+    declared("price:<slug:symbol>", last=True, max_rate=2, history=(5, 60))
+    publish(["price:acme", "banner"], 1)
+    async_to_sync(apublish)("price:acme", None)
+    assert [(p.channel, p.last, p.max_rate, p.history) for p in broker.publications] == [
+        ("price:acme", True, 2, (5, 60)),
+        ("banner", False, None, None),
+        ("price:acme", True, 2, (5, 60)),
+    ]
+
+
 def test_to_no_channel_nothing_is_published(broker):
     """An empty list is a list."""
     assert publish([], 1)

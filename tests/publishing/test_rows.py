@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import time
+from collections import Counter
 
 import pytest
 from django.core.management import call_command
@@ -15,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_jugpush import publish, publish_changes
 from django_jugpush.publishing import batch
+from django_jugpush.publishing.rows import STORM
 from django_jugpush.testing import capture_publications
 from tests.app.models import Customer, Export, Note, Order, Place, Restaurant, UrgentOrder
 from tests.app.push import OrderPush, PlacePush
@@ -199,6 +201,63 @@ def test_a_row_that_json_has_no_form_for_makes_stale(broker, caplog):
     [record] = caplog.records
     assert "app.export" in record.getMessage() and "nor are 1 others" in record.getMessage() and record.exc_info
     assert any(str(export.pk) in record.getMessage() for export in Export.objects.all())
+
+
+def test_changes_have_the_options_of_their_channels(broker, declared):
+    """Each its own."""
+    declared(Order, history=(5, 60))
+    declared("orders", last=True, max_rate=2)
+    order = Order.objects.create()
+    order.delete()
+    options = [(p.channel.partition(":")[0], p.history, p.last, p.max_rate) for p in broker.publications]
+    assert options == [("app.order", (5, 60), False, None), ("orders", None, True, 2)] * 2
+
+
+def test_too_many_rows_of_a_transaction_are_a_storm(broker, declared):
+    """Of a channel that would get more than ``STORM``, and of no other."""
+    declared("orders", history=(7, 60))
+    customer = Customer.objects.create(name="Ada")
+    broker.publications.clear()
+    with transaction.atomic():
+        for number in range(STORM + 1):
+            Order.objects.create(customer=customer if number else None)
+    storm = broker.publications[-2]
+    assert (storm.channel, storm.stale, bytes(storm.data), storm.history) == ("orders", "storm", b"null", (7, 60))
+    assert storm.id not in {publication.id for publication in broker.publications if publication is not storm}
+    broker.publications.remove(storm)
+    assert {publication.stale for publication in broker.publications} == {None}
+    channels = Counter(name.partition(":")[0] for name, _ in broker.messages)
+    assert channels == {"app.order": STORM + 1, "app.customer": STORM}
+
+
+def test_as_many_rows_as_are_no_storm_are_published(broker):
+    """What is published by hand does not count, nor what goes to other channels."""
+    with transaction.atomic():
+        publish("orders", "before")
+        Order.objects.bulk_create([Order() for _ in range(STORM)])
+        publish_changes(Order.objects.all(), event="created")
+        Customer.objects.create(name="Ada")
+    assert len(broker.events("orders")) == STORM
+    assert {publication.stale for publication in broker.publications} == {None}
+
+
+def test_what_is_published_by_hand_is_left_in_a_storm(broker):
+    """In its place: the storm is where the last row was."""
+    Order.objects.bulk_create([Order() for _ in range(STORM + 1)])
+    with transaction.atomic():
+        publish("orders", 1)
+        publish_changes(Order.objects.all())
+        publish("orders", 2)
+    told = [(p.stale, bytes(p.data)) for p in broker.publications if p.channel == "orders"]
+    assert told == [(None, b"1"), ("storm", b"null"), (None, b"2")]
+
+
+def test_each_transaction_has_a_storm_of_its_own(broker):
+    """So it is with calls outside of one."""
+    Order.objects.bulk_create([Order() for _ in range(STORM + 1)])
+    for _ in range(2):
+        publish_changes(Order.objects.all())
+    assert [p.stale for p in broker.publications if p.channel == "orders"] == ["storm", "storm"]
 
 
 def test_fixtures_are_not_published(broker, tmp_path):
