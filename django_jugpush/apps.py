@@ -17,10 +17,11 @@ class JugpushConfig(AppConfig):
         """Run when all models are known."""
         # Here, since an AppConfig is imported before there may be models.
         from . import checks, discovery, misrouted  # noqa: F401 - the checks register themselves
-        from .access import logins
-        from .publishing import registry
+        from .access import logins, moments
+        from .publishing import delivery, registry
 
         registry.connect()
         logins.connect_receivers()
+        moments.connect_receivers(delivery.broker_skew)
         discovery.autodiscover()
         misrouted.connect()

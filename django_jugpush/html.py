@@ -14,7 +14,10 @@ from django.utils.safestring import SafeString, mark_safe
 from .access.pages import PageSubscription, page_subscriptions
 from .conf import get_config
 
-__all__ = ["client_script", "subscribe", "subscription_element"]
+__all__ = ["ON_STALE", "client_script", "subscribe", "subscription_element"]
+
+ON_STALE = "reload"
+"""What a page may do when what it has is stale, and nothing in it heals that."""
 
 _INCLUDED = "_jugpush_client_included"
 
@@ -26,17 +29,24 @@ def subscribe(
     refresh: str | None = None,
     src: str | None = None,
     fill: str | None = None,
+    on_stale: str | None = None,
 ) -> SafeString:
     """
     Return the client's script, once a request, and an element for each channel that the page may listen to.
 
     Under ``DEBUG`` there is an element for each refused channel too, which says why; the client prints it.
+
+    Raises:
+        ValueError: If ``on_stale`` is not ``"reload"``, the one thing that a page can ask for.
     """
+    if on_stale and on_stale != ON_STALE:
+        raise ValueError(f"juggernaut_subscribe takes on_stale={ON_STALE!r} and nothing else, not {on_stale!r}.")
     # Django REST framework wraps the request, and keeps to itself what is set on the wrapper.
     request = getattr(request, "_request", request)
     found = page_subscriptions(request, list(arguments))
     shown = [subscription for subscription in found if settings.DEBUG or not subscription.denied]
-    elements = [subscription_element(subscription, refresh=refresh, src=src, fill=fill) for subscription in shown]
+    options = {"refresh": refresh, "src": src, "fill": fill, "on_stale": on_stale}
+    elements = [subscription_element(subscription, **options) for subscription in shown]
     return mark_safe("\n".join(filter(None, [client_script(request), *elements])))
 
 
@@ -62,14 +72,17 @@ def subscription_element(
     refresh: str | None = None,
     src: str | None = None,
     fill: str | None = None,
+    on_stale: str | None = None,
 ) -> SafeString:
     """Return the custom element that subscribes while it is in the page."""
     attributes = {
         "channel": subscription.channel,
         "token": subscription.token,
+        "since": subscription.since,
         "refresh": refresh,
         "src": src,
         "fill": fill,
+        "on-stale": on_stale,
         "denied": subscription.denied,
     }
     return format_html("<juggernaut-subscribe{}></juggernaut-subscribe>", _attributes(attributes))

@@ -31,6 +31,7 @@ def juggernaut_subscribe(
     refresh: str | None = None,
     src: str | None = None,
     fill: str | None = None,
+    on_stale: str | None = None,
 ) -> SafeString:
     """
     Subscribe the page to channels, and load the client: ``{{ juggernaut_subscribe(order, refresh="#status") }}``.
@@ -42,7 +43,7 @@ def juggernaut_subscribe(
     if request is None:
         raise ImproperlyConfigured("juggernaut_subscribe needs the request in the template's context.")
     arguments = [LiteralName(argument) if grant and isinstance(argument, str) else argument for argument in to]
-    return subscribe(request, arguments, refresh=refresh, src=src, fill=fill)
+    return subscribe(request, arguments, refresh=refresh, src=src, fill=fill, on_stale=on_stale)
 
 
 class JuggernautExtension(Extension):

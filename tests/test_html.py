@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
 from django_jugpush import declarations, html
+from django_jugpush.access.moments import KEY
 from django_jugpush.access.pages import PageSubscription
 
 
@@ -90,9 +91,9 @@ class TestElement:
     def test_every_attribute_is_escaped(self, evil, safe):
         """Text that claims to be safe HTML, as text in a template does, is escaped too."""
         text = mark_safe(evil) if safe else evil
-        subscription = PageSubscription(channel=text, token=text, denied=text)
-        markup = html.subscription_element(subscription, refresh=text, src=text, fill=text)
-        names = ["channel", "token", "refresh", "src", "fill", "denied"]
+        subscription = PageSubscription(channel=text, token=text, since=text, denied=text)
+        markup = html.subscription_element(subscription, refresh=text, src=text, fill=text, on_stale=text)
+        names = ["channel", "token", "since", "refresh", "src", "fill", "on-stale", "denied"]
         assert elements(markup) == [("juggernaut-subscribe", dict.fromkeys(names, evil))]
 
     def test_empty_attributes_are_left_out(self):
@@ -106,11 +107,21 @@ class TestSubscribe:
         """One tag can follow several channels for one part of the page."""
         declarations.channel("a", public=True)
         declarations.channel("b", public=True)
-        markup = html.subscribe(rf.get("/"), [["a", "b"]], refresh="#x", src="/x/")
+        request = rf.get("/", **{KEY: 8.0})
+        markup = html.subscribe(request, [["a", "b"]], refresh="#x", src="/x/", on_stale="reload")
+        options = {"since": ":0-7000", "refresh": "#x", "src": "/x/", "on-stale": "reload"}
         assert elements(markup)[1:] == [
-            ("juggernaut-subscribe", {"channel": "a", "refresh": "#x", "src": "/x/"}),
-            ("juggernaut-subscribe", {"channel": "b", "refresh": "#x", "src": "/x/"}),
+            ("juggernaut-subscribe", {"channel": "a", **options}),
+            ("juggernaut-subscribe", {"channel": "b", **options}),
         ]
+
+    def test_page_that_is_stale_can_be_reloaded_and_nothing_else(self, rf):
+        """A misspelt wish would not be heard when it counts."""
+        declarations.channel("a", public=True)
+        for nothing in (None, ""):
+            assert "on-stale" not in html.subscribe(rf.get("/"), ["a"], on_stale=nothing)
+        with pytest.raises(ValueError, match="'reload' and nothing else, not 'relod'"):
+            html.subscribe(rf.get("/"), ["a"], on_stale="relod")
 
     def test_refused_channel_is_shown_only_under_debug(self, rf, settings):
         """The developer is told why; a visitor learns nothing, not even the name."""
@@ -118,6 +129,7 @@ class TestSubscribe:
         settings.DEBUG = True
         _, (_, attributes) = elements(html.subscribe(rf.get("/"), ["typed"]))
         assert attributes["channel"] == "typed"
+        assert "since" not in attributes
         assert "'typed'" in attributes["denied"]
         assert "token" not in attributes
 

@@ -32,10 +32,17 @@ def request_(rf):
 
 def test_markup_is_that_of_the_tag(template, request_):
     """Jinja2's own escaping leaves it alone."""
-    markup = template("{{ juggernaut_subscribe('banner', refresh='#x', src='/?a&b') }}").render({}, request_)
-    script, subscription = elements(markup)
+    tag = "{{ juggernaut_subscribe('banner', refresh='#x', src='/?a&b', on_stale='reload') }}"
+    script, (_, attributes) = elements(template(tag).render({}, request_))
     assert script[0] == "script"
-    assert subscription[1] == {"channel": "banner", "refresh": "#x", "src": "/?a&b"}
+    assert attributes.pop("since")
+    assert attributes == {"channel": "banner", "refresh": "#x", "src": "/?a&b", "on-stale": "reload"}
+
+
+def test_page_that_is_stale_can_be_reloaded_and_nothing_else(template, request_):
+    """As in the tag."""
+    with pytest.raises(ValueError, match="'reload' and nothing else"):
+        template("{{ juggernaut_subscribe('banner', on_stale='refresh') }}").render({}, request_)
 
 
 def test_text_needs_a_rule_unless_the_template_grants_it(template, request_):

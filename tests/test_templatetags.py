@@ -134,6 +134,27 @@ class TestArguments:
         ]
         assert "fill" not in found[0]
 
+    def test_page_that_is_stale_can_be_reloaded(self, render):
+        """Said in the template, or by a variable; one that is empty asks for nothing."""
+        (literal,) = render('{% juggernaut_subscribe "a" on_stale="reload" %}')
+        (variable,) = render('{% juggernaut_subscribe "a" on_stale=what %}', what="reload")
+        assert literal["on-stale"] == variable["on-stale"] == "reload"
+        for nothing in (None, ""):
+            assert "on-stale" not in render('{% juggernaut_subscribe "a" on_stale=what %}', what=nothing)[0]
+        assert "on-stale" not in render('{% juggernaut_subscribe "a" on_stale=missing %}')[0]
+
+    @pytest.mark.parametrize("literal", ["relod", "refresh", "Reload", ""])
+    def test_nothing_else_can_be_done_with_one(self, literal):
+        """A template with a mistake is no template."""
+        with pytest.raises(TemplateSyntaxError, match='on_stale="reload"'):
+            compiled(f'{{% juggernaut_subscribe "a" on_stale="{literal}" %}}')
+
+    @pytest.mark.parametrize("value", ["relod", 5, True])
+    def test_nor_by_a_variable(self, render, value):
+        """It is a mistake in the project, not a visitor's."""
+        with pytest.raises(ValueError, match="on_stale='reload'"):
+            render('{% juggernaut_subscribe "a" on_stale=what %}', what=value)
+
     def test_name_with_an_equals_sign_is_a_name(self, render):
         """Only a word before it makes an option."""
         assert render('{% juggernaut_subscribe "a=b" %}')[0]["channel"] == "a=b"

@@ -23,11 +23,13 @@ from django.http import HttpRequest
 from django_jugpush import declarations
 from django_jugpush.conf import get_config
 from django_jugpush.core.channels import is_reserved
+from django_jugpush.core.positions import Position
 from django_jugpush.declarations import Channel, Match
 from django_jugpush.exceptions import InvalidChannel, SubscriptionDenied
 from django_jugpush.targets import channel_name
 
 from .logins import LOGIN_KEY, fingerprint, login_id
+from .moments import moment_of
 from .tokens import LIFETIME, make_public_token, make_subscription_token
 
 __all__ = ["LiteralName", "Nothing", "PageSubscription", "page_subscriptions"]
@@ -54,6 +56,8 @@ class PageSubscription:
     """A channel that a page asked for: with a token, without one because it is public, or refused."""
 
     channel: str
+    since: str | None = None
+    """The position from which on the page is told what is published."""
     token: str | None = None
     is_private: bool = False
     """Whether the token is this visitor's alone."""
@@ -73,7 +77,8 @@ def page_subscriptions(request: HttpRequest, arguments: Sequence[Any]) -> list[P
         TypeError: If an argument is nothing that stands for a channel.
     """
     given = _flatten(arguments or filter(None, [getattr(request, "user", None)]))
-    found = [_subscription(request, to) for to in given if not _is_visitor(to)]
+    since = moment_of(request)
+    found = [_subscription(request, to, since) for to in given if not _is_visitor(to)]
     for subscription in found:
         if subscription.denied:
             logger.log(logging.WARNING if settings.DEBUG else logging.INFO, "Not subscribed: %s.", subscription.denied)
@@ -94,7 +99,7 @@ def _is_visitor(to: Any) -> bool:
     return getattr(to, "is_anonymous", False) is True
 
 
-def _subscription(request: HttpRequest, to: Any) -> PageSubscription:
+def _subscription(request: HttpRequest, to: Any, since: Position) -> PageSubscription:
     if isinstance(to, Nothing):
         return PageSubscription(channel="", denied=f"{to.expression!r} is empty or does not exist")
     try:
@@ -102,16 +107,22 @@ def _subscription(request: HttpRequest, to: Any) -> PageSubscription:
     except InvalidChannel as error:
         return PageSubscription(channel="", denied=str(error).rstrip("."))
     if declarations.is_public(matches):
-        return PageSubscription(channel=name, token=make_public_token(name) if get_config().has_tenants else None)
+        token = make_public_token(name) if get_config().has_tenants else None
+        return PageSubscription(channel=name, since=str(since), token=token)
     decisive = declarations.rules(matches)
     if not decisive:
         if vouched:
-            return PageSubscription(channel=name, token=_token(request, name, "page"), is_private=True)
+            return _granted(request, name, "page", since)
         return PageSubscription(channel=name, denied=_unvouched(name))
     for declared, values in decisive:
         if not declared.allows(getattr(request, "user", None), values):
             return PageSubscription(channel=name, denied=f"the rule of {declared.pattern!r} says no to {name!r}")
-    return PageSubscription(channel=name, token=_token(request, name, "authorizer"), is_private=True)
+    return _granted(request, name, "authorizer", since)
+
+
+def _granted(request: HttpRequest, name: str, granted_by: str, since: Position) -> PageSubscription:
+    token = _token(request, name, granted_by, since)
+    return PageSubscription(channel=name, since=str(since), token=token, is_private=True)
 
 
 def _named(request: HttpRequest, to: Any) -> tuple[str, list[Match], bool]:
@@ -143,15 +154,17 @@ def _unvouched(name: str) -> str:
     return f"{declarations.explain(name)}; a name from a variable needs a channel() whose rule says yes"
 
 
-def _token(request: HttpRequest, name: str, granted_by: str) -> str:
+def _token(request: HttpRequest, name: str, granted_by: str, since: Position) -> str:
     user: Any = getattr(request, "user", None)
+    history_from = since.ms / 1000  # or the page would ask for what its own token does not open
     if user is None or not user.is_authenticated:
-        return make_subscription_token(name, granted_by=granted_by, now=time.time())
+        return make_subscription_token(name, granted_by=granted_by, now=time.time(), history_from=history_from)
     session = getattr(request, "session", None)
     return make_subscription_token(
         name,
         granted_by=granted_by,
         now=time.time(),
+        history_from=history_from,
         user=str(user.pk),
         login=login_id(request, user),
         fingerprint=fingerprint(user),

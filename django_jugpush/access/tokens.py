@@ -82,12 +82,17 @@ def make_subscription_token(
     *,
     granted_by: str,
     now: float,
+    history_from: float | None = None,
     user: str | None = None,
     login: str | None = None,
     fingerprint: str | None = None,
     lifetime: float = LIFETIME,
 ) -> str:
-    """Return a token that lets its bearer listen to ``channel`` for ``lifetime`` seconds, ``LIFETIME`` at most."""
+    """
+    Return a token that lets its bearer listen to ``channel`` for ``lifetime`` seconds, ``LIFETIME`` at most.
+
+    What was published before ``history_from`` it does not open; by default, what was before ``now``.
+    """
     issued = int(now)
     until = issued + int(min(lifetime, LIFETIME))
     claims = Claims(
@@ -102,7 +107,7 @@ def make_subscription_token(
         e=until,
         n=issued + LIFETIME,
         s=until,
-        f=round(now, 3),
+        f=round(now if history_from is None else history_from, 3),
     )
     return _sign(claims)
 

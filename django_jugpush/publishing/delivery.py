@@ -24,7 +24,7 @@ from django_jugpush.signals import publish_failed
 
 from .circuit import Circuit
 
-__all__ = ["Delivery", "get_broker", "hand_over", "use_broker"]
+__all__ = ["Delivery", "broker_skew", "get_broker", "hand_over", "use_broker"]
 
 logger = logging.getLogger("django_jugpush.publishing")
 
@@ -74,6 +74,14 @@ def get_broker() -> Broker:
         ImproperlyConfigured: If ``BROKER`` names none.
     """
     return _delivery().broker
+
+
+def broker_skew() -> float:
+    """Return how many seconds the broker's clock is ahead of this process's; 0 if that is not known."""
+    try:
+        return get_broker().skew
+    except ImproperlyConfigured:  # whoever publishes is told
+        return 0.0
 
 
 def hand_over(publications: Sequence[Publication], *, raise_on_error: bool = False) -> None:

@@ -18,12 +18,12 @@ from django.utils.safestring import SafeString
 from django_jugpush.access.pages import LiteralName, Nothing
 from django_jugpush.core.channels import check_name, is_reserved
 from django_jugpush.exceptions import InvalidChannel
-from django_jugpush.html import subscribe
+from django_jugpush.html import ON_STALE, subscribe
 
 register = Library()
 
 _OPTION = re.compile(r"(\w+)=(.+)", re.DOTALL)
-_OPTIONS = frozenset({"refresh", "src", "fill"})
+_OPTIONS = frozenset({"refresh", "src", "fill", "on_stale"})
 
 
 @register.tag
@@ -31,8 +31,8 @@ def juggernaut_subscribe(parser: Parser, token: Token) -> SubscribeNode:
     """
     Subscribe the page to channels, and load the client.
 
-    Usage: ``{% juggernaut_subscribe to… [refresh=SELECTOR] [src=URL] [fill=SELECTOR] %}``. Without arguments, to the
-    signed-in user's own channel.
+    Usage: ``{% juggernaut_subscribe to… [refresh=SELECTOR] [src=URL] [fill=SELECTOR] [on_stale="reload"] %}``. Without
+    arguments, to the signed-in user's own channel.
     """
     if any(command == "cache" for command, _ in parser.command_stack):
         raise TemplateSyntaxError(_IN_CACHE)
@@ -50,6 +50,7 @@ def juggernaut_subscribe(parser: Parser, token: Token) -> SubscribeNode:
             arguments.append(_argument(parser.compile_filter(bit)))
     if "src" in options and "refresh" not in options:
         raise TemplateSyntaxError("juggernaut_subscribe: src= says where refresh= fetches; it needs refresh=.")
+    _check_on_stale(options.get("on_stale"))
     return SubscribeNode(arguments, options)
 
 
@@ -77,6 +78,12 @@ _IN_CACHE = (
     "juggernaut_subscribe cannot stand inside {% cache %}: the fragment would give one visitor's token to everybody. "
     "Move it out; the element may stand anywhere in the page."
 )
+
+
+def _check_on_stale(expression: FilterExpression | None) -> None:
+    if expression is None or not isinstance(expression.var, str) or expression.filters or expression.var == ON_STALE:
+        return
+    raise TemplateSyntaxError(f'juggernaut_subscribe takes on_stale="{ON_STALE}" and nothing else.')
 
 
 def _argument(expression: FilterExpression) -> FilterExpression | LiteralName:

@@ -10,8 +10,10 @@ from django.contrib.sessions.backends.db import SessionStore
 from django_jugpush import channel
 from django_jugpush.access import authority
 from django_jugpush.access.logins import LOGIN_KEY, fingerprint
+from django_jugpush.access.moments import KEY, MARGIN
 from django_jugpush.access.pages import LiteralName, PageSubscription, page_subscriptions
 from django_jugpush.access.tokens import LIFETIME
+from django_jugpush.core.positions import Position
 from django_jugpush.exceptions import SubscriptionDenied
 from tests.app.models import Note, Order
 
@@ -186,7 +188,8 @@ class TestTokens:
         request = rf.get("/")
         request._cache_update_cache = True
         request.session = session = SessionStore()
-        assert page_subscriptions(request, ["banner"]) == [PageSubscription(channel="banner")]
+        request.META[KEY] = 8.0
+        assert page_subscriptions(request, ["banner"]) == [PageSubscription(channel="banner", since=":0-7000")]
         assert request._cache_update_cache
         assert not session.accessed
 
@@ -204,6 +207,15 @@ class TestTokens:
         request._cache_update_cache = True
         page_subscriptions(request, [LITERAL])
         assert request._cache_update_cache is False
+
+    def test_token_opens_what_the_page_asks_for_and_nothing_older(self, page, alice):
+        """Its floor is the page's own moment, to the millisecond."""
+        for started in (1763925000.1234, 1763925000.999, 1763925000.0):
+            request = page(alice)
+            request.META[KEY] = started
+            subscription = only(request, LITERAL)
+            assert subscription.since == f":0-{int((started - MARGIN) * 1000)}"
+            assert Position.parse(subscription.since).ms / 1000 == grant(subscription).history_from
 
     def test_token_does_not_outlive_the_session(self, page, alice):
         """A session that ends sooner ends the subscription."""
