@@ -1,4 +1,7 @@
-"""The pastebin's pages. None of them knows about push: ``push.py`` and the templates do."""
+"""
+The pastebin's pages. ``push.py`` and the templates know about push; here it is only said which tab did something, since
+the page that this tab goes to next shows it already.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
+
+import django_jugpush as push
 
 from .forms import PasteForm
 from .models import Paste
@@ -38,7 +43,8 @@ def create(request):
     form = PasteForm(data)
     form.instance.author = request.user if request.user.is_authenticated else None
     if form.is_valid():
-        return redirect(form.save())
+        with push.caused_by(request):
+            return redirect(form.save())
     return render_front(request, form, parent)
 
 
@@ -73,7 +79,8 @@ def delete(request, pk):
         return render(request, "pastebin/delete.html", {"paste": paste})
     if "yes" not in request.POST:
         return redirect(paste)
-    paste.delete()
+    with push.caused_by(request):
+        paste.delete()
     messages.success(request, "Paste was deleted.")
     return redirect("front")
 

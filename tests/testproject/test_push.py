@@ -124,3 +124,15 @@ def test_user_hears_of_replies_on_every_page(client, ann, path):
     paste = Paste.objects.create(code="mine", author=ann)
     client.force_login(ann)
     assert subscriptions(client.get(path.format(pk=paste.pk))).count(f"user:{ann.pk}") == 1
+
+
+def test_tab_that_pastes_or_deletes_is_not_told_of_it(client, ann):
+    """The page that it is led to shows it; everybody else is told, the author's other tabs too."""
+    parent = Paste.objects.create(code="parent", author=ann)
+    client.force_login(ann)
+    tab = {"juggernaut_client": "Jx0bYl2R7tqKc1aM9wPz4A"}
+    with capture_publications() as published:
+        client.post("/", {"code": "reply", "parent": parent.pk, **tab})
+        client.post(f"/{parent.pk}/delete/", {"yes": "yes", **tab})
+    published.assertPublished("pastes", times=2)
+    assert {record.exclude for record in published} == {(tab["juggernaut_client"],)}
