@@ -84,8 +84,7 @@ def channel(
         permission: A permission (``"shop.view_stats"``) that the user must have.
         last: Keep the newest publication without end, and give it to each new subscriber, until ``None`` is published.
         max_rate: How many publications a client gets a second at most. Of those that are too many the newest counts.
-        history: How many publications are kept for clients that come back, and how many seconds after the newest;
-            ``(0, 1)`` keeps none. Without it, the setting ``HISTORY`` says so.
+        history: How many publications are kept, and for how many seconds after the newest; by default ``HISTORY``.
 
     Raises:
         ImproperlyConfigured: If the pattern cannot be one, lies in a reserved namespace, the rules contradict, or an

@@ -16,6 +16,7 @@ from django.http import RawPostDataException
 from django_jugpush import apublish, caused_by, client_id, publish, publish_changes, suppress_publishing
 from django_jugpush.publishing.rows import STORM
 from tests.app.models import Customer, Order
+from tests.papers import DOCS, rst_blocks
 
 TAB = "Jx0bYl2R7tqKc1aM9wPz4A"
 OTHER = "another_tab-of-somebody"
@@ -244,3 +245,15 @@ class TestCausedBy:
             thread.start()
             thread.join()
         assert told(broker, "x") == [()]
+
+    def test_example_of_the_documentation(self, broker, rf):
+        """A form is sent, and everybody but the tab that sent it is told."""
+        blocks = {block.caption: block.text for block in rst_blocks((DOCS / "howto" / "publish.rst").read_text())}
+        names = {}
+        exec(blocks["shop/form_views.py"].replace("from .models", "from tests.app.models"), names)
+        order = Order.objects.create()
+        broker.publications.clear()
+        response = names["pay"](rf.post("/orders/1/", {"juggernaut_client": TAB}), order.pk)
+        assert (response.status_code, response.url) == (302, "/orders/1/")
+        assert told(broker, "orders") == [(TAB,)]
+        assert names["pay"](rf.get("/orders/1/"), order.pk).content == b"paid"
