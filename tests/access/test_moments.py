@@ -21,6 +21,9 @@ from django_jugpush import declarations
 from django_jugpush.access import moments
 from django_jugpush.access.moments import KEY, MARGIN, moment_of
 from django_jugpush.brokers.dummy import DummyBroker
+from django_jugpush.brokers.local import LocalFeed
+from django_jugpush.core.positions import Position
+from django_jugpush.core.publication import Publication
 from django_jugpush.html import subscribe
 from django_jugpush.publishing.delivery import use_broker
 from tests.test_html import elements
@@ -161,6 +164,30 @@ def test_page_is_told_what_is_published_since_its_request(handler, view, clock):
     assert since(handler(view)) == [":0-999000"] * 3
     clock.now = 2_000.0
     assert since(handler(view)) == [":0-1999000"] * 3
+
+
+@pytest.mark.parametrize("handler", ["wsgi", "asgi"], indirect=True)
+def test_nothing_is_lost_between_the_views_query_and_the_subscription(handler, clock, settings):
+    """What is published meanwhile is what a page gets when it subscribes; what its view has read is not."""
+    feed = LocalFeed(clock=clock.time)
+
+    def publish(word):
+        clock.now += 5
+        feed.receive([Publication(id=word, channel="a")])
+
+    def view(request):
+        publish("after the query")
+        clock.now += 5
+        return page(request)
+
+    settings.ROOT_URLCONF = (path("view/", view),)
+    publish("before the request")
+    clock.now += 5
+    (moment, *_) = since(handler("view"))
+    publish("on its way")
+    replay = async_to_sync(feed.read)(":a", Position.parse(moment))
+    assert replay.is_complete
+    assert [publication.id for publication in replay.publications] == ["after the query", "on its way"]
 
 
 def test_requests_of_one_loop_do_not_mix(clock, settings):
