@@ -83,7 +83,7 @@ def test_ten_seconds_without_redis(make_site, own_redis, go_away, come_back):
             push_server.wait_for("Redis can be heard again")
             assert next(message for message in iter(page.next, None) if "reason" in message)["reason"] == "gap"
         site.shell("import django_jugpush as push; push.publish('banner', 'all is well')")
-        assert {"channel": "banner", "data": "all is well"} in iter(page.next, None)
+        assert any(message.get("data") == "all is well" for message in iter(page.next, None))
     assert not load.failures
     # Whoever is waiting when Redis falls silent waits a second; after that, one in five seconds does.
     slow = [seconds for seconds in during if seconds > 0.5]

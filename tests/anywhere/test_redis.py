@@ -62,9 +62,9 @@ def test_threads_wait_for_a_slow_redis_together(site, ear):
         import redis
 
         import django_jugpush as push
-        from django_jugpush.brokers import redis as broker
+        from django_jugpush.brokers.redis import connections
 
-        broker.CONNECT_TIMEOUT = broker.ANSWER_TIMEOUT = 15
+        connections.CONNECT_TIMEOUT = connections.ANSWER_TIMEOUT = 15
         redis.Redis.from_url(os.environ["PUSH_BROKER"]).client_pause(1000)
         with ThreadPoolExecutor(150) as pool:
             list(pool.map(lambda number: push.publish("banner", number), range(150)))
