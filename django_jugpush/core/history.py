@@ -77,10 +77,12 @@ def with_last(replay: Replay, since: Position | None, last: Publication | None) 
 class _Stream:
     """One channel."""
 
-    __slots__ = ("bytes", "entries", "last", "position", "seconds")
+    __slots__ = ("bytes", "entries", "last", "newest", "position", "seconds")
 
     def __init__(self, epoch: str) -> None:
         self.position = Position(epoch, 0, 0)
+        self.newest = ""
+        """The id of the newest publication."""
         self.entries: deque[Publication] = deque()
         self.seconds = 0.0
         self.last: Publication | None = None
@@ -91,6 +93,7 @@ class _Stream:
         epoch, offset, ms = self.position
         self.position = Position(epoch, offset + 1, max(ms, now))
         added = publication.at(self.position)
+        self.newest = added.id
         if length:
             self.entries.append(added)
             self.bytes += _size(added)
@@ -100,12 +103,12 @@ class _Stream:
         return added
 
     def expire(self, now: int) -> None:
-        if self.entries and now - self.position.ms > self.seconds * 1000:
+        if self.entries and now - self.position.ms >= self.seconds * 1000:
             self.bytes -= sum(map(_size, self.entries))
             self.entries.clear()
 
     def has(self, id: str) -> bool:
-        return any(entry.id == id for entry in self.entries)
+        return id == self.newest or any(entry.id == id for entry in self.entries)
 
     def after(self, since: Position, *, is_whole_since: int) -> list[Publication] | None:
         """Return what came after ``since``; None if not all of it is there."""

@@ -12,7 +12,7 @@ from django_jugpush.brokers.dummy import DummyBroker
 from django_jugpush.brokers.local import LocalBroker, LocalFeed
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed
 from django_jugpush.server.publish import PublishEndpoint
-from tests.contracts.brokers import NAMESPACE, PATIENCE, BrokerContract, Bus, HearingContract
+from tests.contracts.brokers import NAMESPACE, PATIENCE, BrokerContract, Bus, HearingContract, HistoryContract
 from tests.redis_server import running_redis
 
 KEY = b"k" * 32
@@ -45,6 +45,9 @@ class LocalBus(Bus):
         self.serving = threading.Thread(target=self.server.run, args=[[listener]])
         self.serving.start()
 
+    def publish_again(self, publications):
+        self.loop.call_soon_threadsafe(lambda: self.feed.receive(publications, again=True))
+
     def receive(self, publications, *, again=False):
         """Take what is posted to the endpoint, whose event loop is not the feed's."""
         self.loop.call_soon_threadsafe(lambda: self.feed.receive(publications, again=again))
@@ -69,6 +72,9 @@ class RedisBus(Bus):
     def broker(self):
         self.brokers.append(RedisBroker(self.server.url))
         return self.brokers[-1]
+
+    def publish_again(self, publications):
+        self.broker()._publish(publications, "epoch", again=True)
 
     def take_away(self):
         self.server.kill()
@@ -103,7 +109,7 @@ class DummyBus(Bus):
     bring_back = take_away
 
 
-class TestLocal(BrokerContract, HearingContract):
+class TestLocal(BrokerContract, HearingContract, HistoryContract):
     @pytest.fixture
     def bus(self):
         bus = LocalBus()
@@ -111,14 +117,20 @@ class TestLocal(BrokerContract, HearingContract):
         yield bus
         bus.stop()
 
+    def begins(self, bus):
+        return bus.feed._streams.is_whole_since
 
-class TestRedis(BrokerContract, HearingContract):
+
+class TestRedis(BrokerContract, HearingContract, HistoryContract):
     @pytest.fixture
     def bus(self, redis_server):
         bus = RedisBus(redis_server)
         bus.start()
         yield bus
         bus.stop()
+
+    def begins(self, bus):
+        return int(bus.server.client().hget("tests:0:memory", "since"))
 
 
 class TestDummy(BrokerContract):
