@@ -46,6 +46,8 @@ const TRANSITIONS = {
  * @property {number} [version]
  * @property {number} [spread]
  * @property {boolean} [recovered]
+ * @property {Frame[]} [publications]
+ * @property {boolean} [more]
  * @property {"gap" | "storm" | "size"} [reason]
  * @property {number} [code]
  * @property {string} [message]

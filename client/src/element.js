@@ -3,6 +3,7 @@ import { ErrorCode } from "./codes.js";
 import { Timer } from "./backoff.js";
 import { fire } from "./events.js";
 import { liveUrl, pageConsole, serverFor } from "./page.js";
+import { reloadWithin } from "./reload.js";
 
 /** A moved element is away for a moment: htmx, Turbo and morphing take it out and put it in again. */
 const LEAVE_AFTER_MS = 500;
@@ -19,7 +20,7 @@ function loadLive() {
 }
 
 /**
- * `<juggernaut-subscribe channel="…" token="…">`: subscribes while it is in the page.
+ * `<juggernaut-subscribe channel="…" token="…" since="…">`: subscribes while it is in the page.
  *
  * Carries the attribute `connected` while subscribed, and fires what it hears as events that bubble.
  */
@@ -31,6 +32,8 @@ export class JuggernautSubscribe extends HTMLElement {
   #channel;
   /** @type {string | null} */
   #denied = null;
+  /** @type {string | null} what `since` said of this channel when it was last looked at, or set */
+  #since = null;
   #holds = false;
   #subscribed = false;
   #leaveTimer = new Timer(() => this.#release());
@@ -60,12 +63,17 @@ export class JuggernautSubscribe extends HTMLElement {
     return this.hasAttribute("refresh") || this.hasAttribute("fill");
   }
 
+  get #reloads() {
+    return this.getAttribute("on-stale") === "reload" && !this.hasAttribute("refresh");
+  }
+
   /** Make true what the attributes say. */
   #follow() {
     const token = this.#takeToken();
     const channel = this.getAttribute("channel") || undefined;
     if (channel !== this.#channel) {
       this.#release();
+      this.#forgetPlace();
       this.#channel = channel;
     }
     if (this.#isDenied()) this.#release();
@@ -83,8 +91,28 @@ export class JuggernautSubscribe extends HTMLElement {
   /** @param {string | undefined} token */
   #hold(token) {
     if (!this.#channel) return;
+    // Once held, whatever comes is heard: only the start has to be said.
+    const since = (!this.#holds && this.#place()) || undefined;
     this.#holds = true;
-    serverFor({}).subscriptions.add(this.#channel, this.#holder, token);
+    serverFor({}).subscriptions.add(this.#channel, this.#holder, { token, since });
+  }
+
+  #place() {
+    return (this.#since = this.getAttribute("since"));
+  }
+
+  /**
+   * The element itself says up to where it has heard: so does its copy in the history of htmx and Turbo.
+   *
+   * @param {string | undefined} position
+   */
+  #keepPlace(position) {
+    if (position && position !== this.#place()) this.setAttribute("since", (this.#since = position));
+  }
+
+  /** A place in one channel is none in another; but a morph may have set that of the other. */
+  #forgetPlace() {
+    if (this.#since !== null && this.#since === this.getAttribute("since")) this.removeAttribute("since");
   }
 
   #release() {
@@ -111,12 +139,16 @@ export class JuggernautSubscribe extends HTMLElement {
   /**
    * @param {string} kind
    * @param {any} detail
+   * @param {string} [position]
    */
-  #receive(kind, detail) {
+  #receive(kind, detail, position) {
     this.#subscribed = kind === "subscribed" || (this.#subscribed && kind !== "unsubscribed");
     this.#show();
+    this.#keepPlace(position);
+    if (kind === "missed") kind = "stale";
     fire(this, kind, detail);
     if ((kind === "message" || kind === "stale") && this.#isLive) this.#enliven(detail);
+    if (kind === "stale" && this.#reloads) reloadWithin(detail.spread);
   }
 
   /** @param {MessageDetail} detail */

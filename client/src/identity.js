@@ -1,21 +1,31 @@
 const KEY = "juggernaut.client";
 const VALID = /^[0-9A-Za-z_-]{16,64}$/;
 
+/** This tab's id: made once, kept over reloads and reconnects. */
+export const clientId = take() ?? randomId();
+
+// It is in the storage only while no page has it: a tab that is duplicated, or opened by this one, copies the storage.
+addEventListener("pagehide", () => use((storage) => storage.setItem(KEY, clientId)));
+addEventListener("pageshow", take);
+
+/** @returns {string | undefined} */
+function take() {
+  const kept = use((storage) => storage.getItem(KEY));
+  use((storage) => storage.removeItem(KEY));
+  return kept && VALID.test(kept) ? kept : undefined;
+}
+
 /**
- * This tab's id: made once, kept over reloads and reconnects.
+ * Storage can be forbidden: the id then lasts as long as the page.
  *
- * @returns {string}
+ * @template T
+ * @param {(storage: Storage) => T} action
  */
-export function clientId() {
+function use(action) {
   try {
-    const kept = sessionStorage.getItem(KEY);
-    if (kept && VALID.test(kept)) return kept;
-    const made = randomId();
-    sessionStorage.setItem(KEY, made);
-    return made;
+    return action(sessionStorage);
   } catch {
-    // Storage can be forbidden: the id then lasts as long as the page.
-    return randomId();
+    return undefined;
   }
 }
 

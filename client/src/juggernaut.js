@@ -46,7 +46,10 @@ export class Juggernaut {
   /** @type {string[]} */
   #waiting = [];
   #greeted = false;
-  #holder = () => {};
+  // All else comes by #observe.
+  #holder = (/** @type {string} */ kind, /** @type {any} */ detail) => {
+    if (kind === "missed") this.#observe("stale", detail);
+  };
 
   /** @param {JuggernautOptions} [options] */
   constructor(options = {}) {
@@ -115,12 +118,13 @@ export class Juggernaut {
    *
    * @param {string} channel
    * @param {(data: any, message: Message) => void} [callback]
-   * @param {{ token?: string }} [options] `token`: a subscription token, if the page has no element for the channel
+   * @param {{ token?: string, since?: string }} [options] `token`: a subscription token, if the page has no element for
+   *   the channel; `since`: the position after which to begin
    */
-  subscribe(channel, callback, { token } = {}) {
+  subscribe(channel, callback, { token, since } = {}) {
     if (!channel) throw new Error("Must provide a channel");
     this.on(channel + ":data", callback);
-    this.#server.subscriptions.add(channel, this.#holder, token);
+    this.#server.subscriptions.add(channel, this.#holder, { token, since });
   }
 
   /**

@@ -15,7 +15,7 @@ const WHO_ANSWERS =
  * The push server as this page sees it: one connection and its subscriptions, whoever shares them.
  */
 export class PushServer {
-  client = clientId();
+  client = clientId;
   /** @type {Set<(kind: string, detail: any) => void>} told of everything that happens on the connection */
   observers = new Set();
   #wasConnected = false;

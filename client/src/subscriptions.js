@@ -1,85 +1,13 @@
-/** @import { ErrorDetail } from "./types.js" */
 /** @import { Connection, Frame } from "./connection.js" */
-import { Timer, backoff } from "./backoff.js";
+/** @import { Holder } from "./subscription.js" */
+import { backoff } from "./backoff.js";
 import { callEach } from "./console.js";
 import { ErrorCode } from "./codes.js";
+import { isBehind, isOlder, offsetOf } from "./positions.js";
+import { Subscription, remember } from "./subscription.js";
 
-/** Rows of one channel whose newest version is remembered. */
-const MAX_VERSIONS = 1000;
 /** Channels whose newest token is remembered. */
 const MAX_TOKENS = 1000;
-
-/**
- * Someone who wants a channel: told of its `subscribed`, `unsubscribed`, `message`, `stale` and `error`.
- *
- * @callback Holder
- * @param {string} kind
- * @param {any} detail
- * @returns {void}
- */
-
-/** One channel of this page, however many hold it. */
-class Subscription {
-  /** @type {Set<Holder>} */
-  holders = new Set();
-  /** @type {"subscribing" | "subscribed" | "refused"} */
-  state = "subscribing";
-  /** @type {string | undefined} */
-  token;
-  /** @type {string | undefined} the token of the last command */
-  sentToken;
-  /** @type {string | undefined} the last position; undefined until the first `subscribed` */
-  position;
-  /** @type {ErrorDetail | undefined} */
-  error;
-  attempt = 0;
-  #versions = new Versions();
-
-  /**
-   * @param {string} channel
-   * @param {(subscription: Subscription) => void} retry
-   */
-  constructor(channel, retry) {
-    this.channel = channel;
-    this.retryTimer = new Timer(() => retry(this));
-  }
-
-  /** @param {Frame} frame */
-  accepts(frame) {
-    return this.#versions.accepts(frame);
-  }
-}
-
-/** Of two publications about one row, the older is dropped if it comes late. */
-class Versions {
-  /** @type {Map<string, number>} */
-  #newest = new Map();
-
-  /** @param {Frame} frame */
-  accepts({ version, data }) {
-    if (version === undefined || data?.model === undefined) return true;
-    const row = JSON.stringify([data.model, data.pk]);
-    const newest = this.#newest.get(row);
-    if (newest !== undefined && version < newest) return false;
-    remember(this.#newest, row, version, MAX_VERSIONS);
-    return true;
-  }
-}
-
-/**
- * Set a map's entry and forget the one that was set longest ago, if there are too many.
- *
- * @template V
- * @param {Map<string, V>} map
- * @param {string} key
- * @param {V} value
- * @param {number} size
- */
-function remember(map, key, value, size) {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > size) map.delete(/** @type {string} */ (map.keys().next().value));
-}
 
 /**
  * The channels of one connection: subscribed once each, and again whenever the connection is made again.
@@ -113,9 +41,9 @@ export class Subscriptions {
    *
    * @param {string} channel
    * @param {Holder} holder
-   * @param {string} [token]
+   * @param {{ token?: string, since?: string }} [options] `since`: up to where the holder has everything
    */
-  add(channel, holder, token) {
+  add(channel, holder, { token, since } = {}) {
     let subscription = this.#channels.get(channel);
     const isNew = !subscription;
     if (!subscription) {
@@ -126,8 +54,9 @@ export class Subscriptions {
     subscription.holders.add(holder);
     if (token) remember(this.#tokens, channel, token, MAX_TOKENS);
     subscription.token = this.#tokens.get(channel);
-    if (isNew || this.#deservesAnotherTry(subscription)) this.#subscribe(subscription);
-    else if (joins) this.#welcome(subscription, holder);
+    const startsEarlier = this.#startAt(subscription, since);
+    if (isNew || startsEarlier || this.#deservesAnotherTry(subscription)) this.#subscribe(subscription);
+    else this.#welcome(subscription, holder, { joins, since });
     this.#connection.open();
   }
 
@@ -165,7 +94,22 @@ export class Subscriptions {
   receive(frame) {
     if (frame.type === "subscribed") this.#subscribed(frame);
     else if (frame.type === "error") this.#refused(frame);
-    else if (frame.channel !== undefined) this.#deliver(frame, frame.channel);
+    else this.#live(frame);
+  }
+
+  /**
+   * Let a subscription that was never granted start early enough for one more holder.
+   *
+   * @param {Subscription} subscription
+   * @param {string} [since]
+   * @returns {boolean} whether the command that is under way has to be taken back for it
+   */
+  #startAt(subscription, since) {
+    if (!since || subscription.wasGranted || !isOlder(since, subscription.position)) return false;
+    subscription.position = since;
+    if (!this.#asked.delete(subscription.askedId)) return false;
+    this.#send({ type: "unsubscribe", channel: subscription.channel });
+    return true;
   }
 
   /** @param {Subscription} subscription */
@@ -175,6 +119,7 @@ export class Subscriptions {
     subscription.sentToken = token;
     // Keys that are undefined are left out of the JSON.
     const id = this.#send({ type: "subscribe", channel, token, since });
+    subscription.askedId = id;
     if (id) this.#asked.set(id, subscription);
   }
 
@@ -191,16 +136,23 @@ export class Subscriptions {
   }
 
   /**
+   * Tell a holder what others were told before it came.
+   *
    * @param {Subscription} subscription
    * @param {Holder} holder
+   * @param {{ joins: boolean, since?: string }} from
    */
-  #welcome(subscription, holder) {
-    const { channel, state, error } = subscription;
+  #welcome(subscription, holder, { joins, since }) {
+    const { channel, state, error, position } = subscription;
+    const isLate = since && isBehind(since, position);
     // Later, as every other answer: the caller may still be adding its listeners.
     queueMicrotask(() => {
-      if (state !== subscription.state || !subscription.holders.has(holder)) return;
-      if (state === "subscribed") callEach([holder], "subscribed", { channel, recovered: undefined });
-      else if (state === "refused") callEach([holder], "error", error);
+      if (!subscription.holders.has(holder)) return;
+      if (joins && state === subscription.state) {
+        if (state === "subscribed") callEach([holder], "subscribed", { channel, recovered: undefined }, position);
+        else if (state === "refused") callEach([holder], "error", error);
+      }
+      if (isLate) callEach([holder], "missed", { channel, reason: "gap", spread: 0 }, position);
     });
   }
 
@@ -209,19 +161,37 @@ export class Subscriptions {
     const id = frame.id ?? 0;
     const subscription = this.#asked.get(id);
     this.#asked.delete(id);
-    return subscription && this.#channels.get(subscription.channel) === subscription ? subscription : undefined;
+    return subscription && this.#isHeld(subscription) ? subscription : undefined;
   }
 
   /** @param {Frame} frame */
   #subscribed(frame) {
     const subscription = this.#answered(frame);
     if (!subscription) return;
-    const { channel } = subscription;
-    subscription.state = "subscribed";
     subscription.attempt = 0;
+    subscription.wasGranted = true;
+    if (!frame.more) this.#granted(subscription, frame);
+    for (const publication of frame.publications ?? []) {
+      // A callback may have let go of the channel.
+      if (this.#isHeld(subscription)) this.#deliver(subscription, publication, true);
+    }
     subscription.position = frame.position ?? subscription.position ?? "";
-    this.#announce(subscription, "subscribed", { channel, recovered: frame.recovered });
-    if (frame.recovered === false) this.#stale(subscription, { ...frame, reason: "gap" });
+    if (frame.more && this.#isHeld(subscription)) this.#subscribe(subscription);
+  }
+
+  /**
+   * @param {Subscription} subscription
+   * @param {Frame} frame
+   */
+  #granted(subscription, { recovered, spread }) {
+    subscription.state = "subscribed";
+    this.#announce(subscription, "subscribed", { channel: subscription.channel, recovered });
+    if (recovered === false) this.#stale(subscription, { reason: "gap", spread });
+  }
+
+  /** @param {Subscription} subscription */
+  #isHeld(subscription) {
+    return this.#channels.get(subscription.channel) === subscription;
   }
 
   /** @param {Frame} frame */
@@ -242,23 +212,30 @@ export class Subscriptions {
     this.#announce(subscription, "error", error);
   }
 
-  /**
-   * @param {Frame} frame
-   * @param {string} channel
-   */
-  #deliver(frame, channel) {
-    const subscription = this.#channels.get(channel);
-    if (!subscription) return;
-    if (frame.type === "stale") this.#stale(subscription, frame);
-    else if (frame.type === undefined) this.#message(subscription, frame);
+  /** @param {Frame} frame */
+  #live(frame) {
+    const subscription = this.#channels.get(frame.channel ?? "");
+    // What still comes of an earlier subscription comes again with the answer to this one.
+    if (subscription?.state === "subscribed") this.#deliver(subscription, frame, false);
   }
 
   /**
    * @param {Subscription} subscription
-   * @param {Frame} message
+   * @param {Frame} frame
+   * @param {boolean} replayed
+   */
+  #deliver(subscription, frame, replayed) {
+    if (frame.type !== undefined && frame.type !== "stale") return;
+    subscription.position = frame.position ?? subscription.position;
+    if (frame.type) this.#stale(subscription, frame);
+    else this.#message(subscription, { ...frame, offset: offsetOf(frame.position), replayed });
+  }
+
+  /**
+   * @param {Subscription} subscription
+   * @param {Frame & { offset?: number, replayed: boolean }} message
    */
   #message(subscription, message) {
-    subscription.position = message.position ?? subscription.position;
     if (!subscription.accepts(message)) return;
     this.#announce(subscription, "message", { channel: subscription.channel, data: message.data, message });
   }
@@ -276,7 +253,7 @@ export class Subscriptions {
    * @param {string} kind
    * @param {any} detail
    */
-  #announce({ holders }, kind, detail) {
-    callEach([this.#tell, ...holders], kind, detail);
+  #announce({ holders, position }, kind, detail) {
+    callEach([this.#tell, ...holders], kind, detail, position);
   }
 }

@@ -18,15 +18,18 @@ export interface Ending {
 
 export interface SubscribedDetail {
   channel: string;
-  /** Upon a reconnect: whether nothing was missed. */
+  /** Whether nothing was missed since the page was rendered, or the connection lost; undefined if that was not asked. */
   recovered: boolean | undefined;
 }
 
 export interface MessageDetail {
   channel: string;
   data: any;
-  /** Everything that was delivered. */
-  message: Record<string, any>;
+  /**
+   * Everything that was delivered; `offset`: its number in the channel's stream, if it is in one; `replayed`: whether it
+   * was published before this subscription.
+   */
+  message: Record<string, any> & { offset: number | undefined; replayed: boolean };
 }
 
 export interface StaleDetail {

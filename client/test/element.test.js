@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { errors, reset, settle, tick, warnings } from "./support/page.js";
+import { errors, reloads, reset, settle, tick, warnings } from "./support/page.js";
 import { FakeSocket } from "./support/socket.js";
 
 await import("../src/main.js");
@@ -68,9 +68,10 @@ test("it fires what it hears, and the events bubble", async () => {
   await putGranted('<div><juggernaut-subscribe id="s" channel="news"></juggernaut-subscribe></div>');
   socket.receive({ channel: "news", data: { a: 1 }, version: 3 });
   socket.receive({ type: "stale", channel: "news", reason: "size", spread: 10 });
+  const message = { channel: "news", data: { a: 1 }, version: 3, offset: undefined, replayed: false };
   assert.deepEqual(heard, [
     ["subscribed", "s", { channel: "news", recovered: undefined }],
-    ["message", "s", { channel: "news", data: { a: 1 }, message: { channel: "news", data: { a: 1 }, version: 3 } }],
+    ["message", "s", { channel: "news", data: { a: 1 }, message }],
     ["stale", "s", { channel: "news", reason: "size", spread: 10 }],
   ]);
 });
@@ -187,6 +188,105 @@ test("what the page did not grant is explained, and not asked for", async () => 
   assert.equal(heard.length, 1);
   assert.equal(heard[0][2].code, 103);
   assert.deepEqual(warnings, ['Juggernaut: the page did not grant "order:7": no pattern matches']);
+});
+
+test("it starts where it was rendered, and keeps up where it has heard to", async () => {
+  const element = await put('<juggernaut-subscribe channel="news" since=":0-1000"></juggernaut-subscribe>');
+  const [{ id, since }] = socket.commands;
+  assert.equal(since, ":0-1000");
+  const publication = { channel: "news", data: 1, position: "e:1-1001" };
+  socket.receive({ type: "subscribed", id, channel: "news", recovered: true, publications: [publication], position: "e:1-1001" });
+  assert.equal(element.getAttribute("since"), "e:1-1001");
+  socket.receive({ channel: "news", data: 2, position: "e:2-1002" });
+  assert.equal(element.getAttribute("since"), "e:2-1002");
+  socket.receive({ type: "stale", channel: "news", reason: "size", position: "e:3-1003" });
+  assert.equal(element.getAttribute("since"), "e:3-1003");
+});
+
+/** An element at e:2-1002 of "news". */
+async function putAt2() {
+  const element = await putGranted('<juggernaut-subscribe channel="news" since=":0-1000"></juggernaut-subscribe>');
+  socket.receive({ channel: "news", data: 2, position: "e:2-1002" });
+  socket.takeCommands();
+  return element;
+}
+
+for (const [what, again] of [["an element", (element) => element], ["its copy", (element) => element.cloneNode()]]) {
+  test(`${what} that comes back after a while is given what came meanwhile, and nothing twice`, async () => {
+    const element = await putAt2();
+    element.remove();
+    tick(1_000);
+    document.body.append(again(element));
+    await settle();
+    const { type, since } = socket.takeCommands().at(-1);
+    assert.deepEqual([type, since], ["subscribe", "e:2-1002"]);
+  });
+}
+
+test("a place in one channel is not taken for one in another", async () => {
+  const element = await putAt2();
+  element.setAttribute("channel", "other");
+  await settle();
+  assert.deepEqual(socket.takeCommands().at(-1), { type: "subscribe", channel: "other" });
+  assert.equal(element.hasAttribute("since"), false);
+});
+
+test("a morph into another channel brings its own place", async () => {
+  const element = await putAt2();
+  element.setAttribute("channel", "other");
+  element.setAttribute("since", ":0-5000");
+  await settle();
+  assert.deepEqual(socket.takeCommands().at(-1), { type: "subscribe", channel: "other", since: ":0-5000" });
+});
+
+test("a morph that renders a live element anew changes nothing", async () => {
+  const element = await putAt2();
+  const heard = listen("subscribed", "stale");
+  element.setAttribute("since", ":0-1001");
+  element.setAttribute("token", "t2");
+  await settle();
+  assert.deepEqual(socket.takeCommands(), []);
+  assert.deepEqual(heard, []);
+});
+
+test("an element that was rendered before the newest publication and comes after it is stale, alone", async () => {
+  const heard = listen("subscribed", "stale");
+  await putAt2();
+  heard.length = 0;
+  const late = await put('<juggernaut-subscribe id="late" channel="news" since=":0-1001"></juggernaut-subscribe>');
+  assert.deepEqual(heard, [
+    ["subscribed", "late", { channel: "news", recovered: undefined }],
+    ["stale", "late", { channel: "news", reason: "gap", spread: 0 }],
+  ]);
+  assert.equal(late.hasAttribute("connected"), true);
+  await put('<juggernaut-subscribe channel="news" since=":0-1003"></juggernaut-subscribe>');
+  assert.equal(heard.length, 3, "who was rendered after it is not");
+});
+
+test("the page's own requests say whose they are", async () => {
+  const event = new CustomEvent("htmx:configRequest", { bubbles: true, detail: { path: "/", headers: {} } });
+  document.body.dispatchEvent(event);
+  assert.equal(event.detail.headers["X-Juggernaut-Client"], juggernaut.client);
+});
+
+/** Let the element in this HTML be stale; return how often the page was loaded again. */
+async function makeStale(html, spread = 100) {
+  sessionStorage.clear();
+  await putGranted(html);
+  socket.receive({ channel: "news", data: 1 });
+  socket.receive({ type: "stale", channel: "news", reason: "storm", spread });
+  tick(spread);
+  return reloads;
+}
+
+test("a stale page is loaded again where the element says so, and not where a refresh heals it", async () => {
+  assert.equal(await makeStale('<juggernaut-subscribe channel="news"></juggernaut-subscribe>'), 0);
+  assert.equal(await makeStale('<juggernaut-subscribe channel="news" on-stale="nothing"></juggernaut-subscribe>'), 0);
+  document.body.replaceChildren();
+  const both = '<juggernaut-subscribe channel="news" on-stale="reload" refresh="#part"></juggernaut-subscribe>';
+  assert.equal(await makeStale(both), 0);
+  document.body.replaceChildren();
+  assert.equal(await makeStale('<juggernaut-subscribe channel="news" on-stale="reload"></juggernaut-subscribe>'), 1);
 });
 
 test("an element without a channel asks for nothing", async () => {

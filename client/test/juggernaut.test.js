@@ -71,7 +71,7 @@ test("a callback gets the data, and the whole message", () => {
   const [data, message] = calls[0];
   assert.deepEqual(data, { a: 1 });
   assert.ok(message instanceof Message);
-  assert.deepEqual({ ...message }, { channel: "news", data: { a: 1 }, version: 7 });
+  assert.deepEqual({ ...message }, { channel: "news", data: { a: 1 }, version: 7, offset: undefined, replayed: false });
 });
 
 test("several callbacks of a channel run once each, on one subscription", () => {
@@ -417,16 +417,6 @@ test("the page's life is followed", () => {
   FakeSocket.last.drop();
   dispatchEvent(new Event("online"));
   assert.equal(jug.state, "connecting");
-});
-
-test("a tab keeps its id", async () => {
-  const { clientId } = await import("../src/identity.js");
-  sessionStorage.clear();
-  const id = clientId();
-  assert.match(id, /^[0-9A-Za-z_-]{16,64}$/);
-  assert.equal(clientId(), id);
-  sessionStorage.setItem("juggernaut.client", "<script>");
-  assert.match(clientId(), /^[0-9a-f]{32}$/);
 });
 
 test("host, port and secure of 2011 point at another server", () => {

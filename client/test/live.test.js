@@ -181,6 +181,29 @@ test("a gap after a reconnect is healed like news", async () => {
   assert.equal($("#part").textContent, "new");
 });
 
+test("who was rendered before the newest publication and comes after it is refreshed once", async () => {
+  await put('<juggernaut-subscribe channel="news"></juggernaut-subscribe><p id="part">old</p>');
+  await publish("news", {}, { position: "e:5-1500" });
+  document.body.insertAdjacentHTML("beforeend", NEWS.replace(">", ' since=":0-1400">'));
+  await settle();
+  await pass(300);
+  await fetches[0].answer('<p id="part">new</p>');
+  await pass(5_000);
+  assert.equal(fetches.length, 1);
+  assert.equal($("#part").textContent, "new");
+});
+
+test("what is replayed refreshes in one go", async () => {
+  document.body.innerHTML = NEWS.replace(">", ' since=":0-1400">') + '<p id="part">old</p>';
+  await settle();
+  const [{ id }] = socket.commands;
+  const publications = [1, 2, 3].map((n) => ({ channel: "news", data: n, position: `e:${n}-150${n}` }));
+  socket.receive({ type: "subscribed", id, channel: "news", recovered: true, publications, position: "e:3-1503" });
+  await settle();
+  await pass(5_000);
+  assert.equal(fetches.length, 1);
+});
+
 test("a hidden tab waits, and makes one fetch when it is shown", async () => {
   await put(`${NEWS}<p id="part"></p>`);
   setHidden(true);

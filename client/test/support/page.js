@@ -17,6 +17,21 @@ globalThis.WebSocket = FakeSocket;
 // Missing in jsdom; good enough for the ids of these tests.
 globalThis.CSS = { escape: (text) => text };
 
+/** How often the page was loaded again: jsdom cannot. */
+export let reloads = 0;
+const { location } = window;
+globalThis.location = {
+  get href() {
+    return location.href;
+  },
+  get origin() {
+    return location.origin;
+  },
+  reload() {
+    reloads++;
+  },
+};
+
 let isHidden = false;
 Object.defineProperty(document, "hidden", { get: () => isHidden });
 Object.defineProperty(document, "currentScript", {
@@ -44,6 +59,7 @@ export function reset() {
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout"] });
   FakeSocket.all = [];
+  reloads = 0;
   warnings.length = errors.length = 0;
   setRandom(0.5);
 }

@@ -19,15 +19,18 @@ export interface Ending {
 
 export interface SubscribedDetail {
   channel: string;
-  /** Upon a reconnect: whether nothing was missed. */
+  /** Whether nothing was missed since the page was rendered, or the connection lost; undefined if that was not asked. */
   recovered: boolean | undefined;
 }
 
 export interface MessageDetail {
   channel: string;
   data: any;
-  /** Everything that was delivered. */
-  message: Record<string, any>;
+  /**
+   * Everything that was delivered; `offset`: its number in the channel's stream, if it is in one; `replayed`: whether it
+   * was published before this subscription.
+   */
+  message: Record<string, any> & { offset: number | undefined; replayed: boolean };
 }
 
 export interface StaleDetail {
@@ -122,10 +125,12 @@ export declare class Juggernaut {
      *
      * @param {string} channel
      * @param {(data: any, message: Message) => void} [callback]
-     * @param {{ token?: string }} [options] `token`: a subscription token, if the page has no element for the channel
+     * @param {{ token?: string, since?: string }} [options] `token`: a subscription token, if the page has no element for
+     *   the channel; `since`: the position after which to begin
      */
-    subscribe(channel: string, callback?: (data: any, message: Message) => void, { token }?: {
+    subscribe(channel: string, callback?: (data: any, message: Message) => void, { token, since }?: {
         token?: string;
+        since?: string;
     }): void;
     /**
      * Take back this object's subscription to a channel, with all its callbacks or only the given one.
