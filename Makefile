@@ -3,11 +3,14 @@
 #   PYTHON=python3.13   the interpreter to make the environment with; else the first one found that is 3.11 or newer
 #   VENV=.venv-3.13     the environment's directory
 #   ARGS="-k batch"     more arguments for pytest
+#   SECONDS=600 SEED=7  how long chaos reigns, and which
 
 VENV   ?= .venv
 PYTHON ?= $(shell .ci/find-python)
 BIN    := $(VENV)/bin
 ARGS   ?=
+SECONDS ?= 60
+SEED   ?=
 
 # For slow and unsteady networks.
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -15,7 +18,7 @@ export PIP_RETRIES ?= 10
 export PIP_DEFAULT_TIMEOUT ?= 60
 export npm_config_fetch_retries ?= 5
 
-.PHONY: help demo test deps lint types docs client clean
+.PHONY: help demo test chaos deps lint types docs client clean
 .DEFAULT_GOAL := help
 
 help:  ## List these targets.
@@ -28,6 +31,9 @@ test: deps  ## Run all tests. As root or with CI=1, what is missing is installed
 	@if command -v npm >/dev/null; then npm --prefix client test; fi
 	$(BIN)/python -m pytest $(ARGS)
 	@.ci/packages  # says once more what was skipped
+
+chaos: deps  ## Let things go wrong for SECONDS (60) under hundreds of clients, and see that nothing is lost in silence.
+	$(BIN)/python -m tests.chaos $(SECONDS) $(SEED)
 
 deps: $(VENV)/.test  ## Install what the tests need.
 	@.ci/packages

@@ -88,6 +88,8 @@ export class Connection {
   #ping = 0;
   /** Over how many milliseconds those come back whom the server has sent away for a short time; else -1. */
   #spread = -1;
+  /** Over how many milliseconds all that were connected would spread what they do about a gap; kept for the next server. */
+  gapSpread = 0;
   #connectTimer = new Timer(() => this.#lose({ code: 1006, message: "no answer in time", reconnect: true }));
   #retryTimer = new Timer(() => this.#move("retry"));
   #silenceTimer = new Timer(() => this.#lose({ code: 1006, message: "no sign of life", reconnect: true }));
@@ -196,9 +198,15 @@ export class Connection {
     if (!frame) return;
     if (this.#ping) this.#silenceTimer.arm(2 * this.#ping);
     if (frame.type === "connected") this.#establish(frame);
-    else if (frame.type === "ping") this.send({ type: "pong" });
+    else if (frame.type === "ping") this.#answer(frame);
     else if (frame.type === "disconnect") this.#dismiss(frame);
     else if (frame.type !== "pong" && this.#state === "connected") this.#handler.received(frame);
+  }
+
+  /** @param {Frame} ping */
+  #answer({ spread }) {
+    this.gapSpread = spread ?? 0;
+    this.send({ type: "pong" });
   }
 
   /** @param {Frame} frame */

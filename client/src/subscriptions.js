@@ -186,7 +186,9 @@ export class Subscriptions {
   #granted(subscription, { recovered, spread }) {
     subscription.state = "subscribed";
     this.#announce(subscription, "subscribed", { channel: subscription.channel, recovered });
-    if (recovered === false) this.#stale(subscription, { reason: "gap", spread });
+    if (recovered === false) {
+      this.#stale(subscription, { reason: "gap", spread: Math.max(spread ?? 0, this.#connection.gapSpread) });
+    }
   }
 
   /** @param {Subscription} subscription */

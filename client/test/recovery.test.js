@@ -188,6 +188,20 @@ test("what cannot be recovered is stale, before the newest publication that came
   assert.equal(sinceNext(), "e:90-1090");
 });
 
+test("a server that does not know how many come back does not make them come together", () => {
+  const heard = listen();
+  jug.subscribe("news");
+  connect();
+  answer({ position: "e:1-1001" });
+  FakeSocket.last.receive({ type: "ping", spread: 100_000 });
+  for (const [spread, expected] of [[40, 100_000], [120_000, 120_000]]) {
+    heard.length = 0;
+    connect();
+    answer({ recovered: false, position: "f:1-1", spread });
+    assert.deepEqual(heard, ["subscribed", `stale gap ${expected}`]);
+  }
+});
+
 test("a stale frame in the answer is passed on in its place", () => {
   const heard = listen();
   jug.subscribe("news", () => {}, { since: T });

@@ -86,6 +86,13 @@ class ClientEvent(_Word, frozen=True, tag="event"):
 class Ping(_Word, frozen=True, tag="ping"):
     """Ask for a sign of life."""
 
+    spread: int | None = None
+    """
+    Said by the server: milliseconds over which its clients should spread what they do if all have missed something.
+
+    One that was started anew does not know how many they are until they are back.
+    """
+
 
 class Pong(_Word, frozen=True, tag="pong"):
     """Give one."""

@@ -259,15 +259,15 @@ class Session:
         self._receive_command(command, now)
         return str(command.__struct_config__.tag)
 
-    def tick(self, now: float) -> bool:
-        """Let time pass. Return whether anything follows from it."""
+    def tick(self, now: float, *, spread: int | None = None) -> bool:
+        """Let time pass; ``spread`` goes along with a ping. Return whether anything follows from it."""
         if self.state is not SessionState.CONNECTED:
             return False
         if now - self._heard_at >= 2 * self._ping_interval:
             self.disconnect(DisconnectCode.NO_PONG)
         elif now >= self._ping_due:
             self._ping_due = now + self._ping_interval
-            self._replies.append(Ping())
+            self._replies.append(Ping(spread=spread))
         else:
             return False
         return True

@@ -25,7 +25,7 @@ from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.commands import Error
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.history import Replay
-from django_jugpush.core.hub import REFRESH_RATE, Connection, Hub
+from django_jugpush.core.hub import MIN_SPREAD, REFRESH_RATE, Connection, Hub
 from django_jugpush.core.pacing import Pacing
 from django_jugpush.core.publication import Publication
 from django_jugpush.core.recovery import for_client
@@ -406,8 +406,9 @@ class PushServer:
                 logger.exception("Heartbeats failed.")
 
     async def _tick(self) -> None:
+        spread = self.hub.gap_spread()
         for number, session in enumerate(self.hub, start=1):
-            if session.tick(self._clock()):
+            if session.tick(self._clock(), spread=spread if spread >= MIN_SPREAD else None):
                 self._process(session)
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)

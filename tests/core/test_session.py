@@ -299,6 +299,13 @@ def test_ping_is_sent_every_interval(peer):
     assert peer.session.state is SessionState.CONNECTED
 
 
+def test_ping_tells_how_many_there_are(peer):
+    """As the time over which they should spread what they all do."""
+    peer.now += 25
+    assert peer.session.tick(peer.now, spread=100_000)
+    assert peer.receive() == [{"type": "ping", "spread": 100_000}]
+
+
 def test_silent_client_is_dropped_after_two_intervals(peer):
     """It may come back."""
     peer.now += 25
