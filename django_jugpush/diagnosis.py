@@ -16,7 +16,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -257,7 +257,12 @@ def _check_hearing(broker: Broker, feed: Feed) -> Finding:
 async def _publish_and_hear(broker: Broker, feed: Feed) -> None:
     publication = _publication()
     heard = asyncio.Event()
-    await feed.start(lambda publications: heard.set() if publication in publications else None)
+
+    def listen(publications: Sequence[Publication]) -> None:
+        if any(one.id == publication.id for one in publications):
+            heard.set()
+
+    await feed.start(listen)
     try:
         async with asyncio.timeout(TIMEOUT):
             feed.listen([publication.full_name])
