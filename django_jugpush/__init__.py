@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from .access.issuing import connection_token, session_channel, subscription_token
+from .access.revocation import disconnect, reauthorize, revoke
 from .declarations import Channel, channel
 from .publishing.bindings import ModelPush
 from .publishing.causes import caused_by, client_id
@@ -21,9 +23,15 @@ __all__ = [
     "channel",
     "channel_name",
     "client_id",
+    "connection_token",
+    "disconnect",
     "publish",
     "publish_changes",
+    "reauthorize",
     "register",
+    "revoke",
+    "session_channel",
+    "subscription_token",
     "suppress_publishing",
     "user_channel",
 ]

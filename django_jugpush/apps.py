@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from django.apps import AppConfig
 
 __all__ = ["JugpushConfig"]
@@ -17,11 +19,14 @@ class JugpushConfig(AppConfig):
         """Run when all models are known."""
         # Here, since an AppConfig is imported before there may be models.
         from . import checks, discovery, misrouted  # noqa: F401 - the checks register themselves
-        from .access import logins, moments
-        from .publishing import delivery, registry
+        from .access import moments, receivers, revocation, unsent
+        from .publishing import batch, delivery, registry
 
         registry.connect()
-        logins.connect_receivers()
+        # A message about a right leaves in the batch of what is published in the same transaction.
+        revocation.connect(lambda messages, using: batch.add([tuple(messages)], using))
+        unsent.connect(functools.partial(delivery.hand_over, raise_on_error=True))
+        receivers.connect()
         moments.connect_receivers(delivery.broker_skew)
         discovery.autodiscover()
         misrouted.connect()

@@ -211,6 +211,12 @@ def _check_callables(config: Config) -> Iterator[CheckMessage]:
             "without a dot, such as 'shop-staging'.",
             id="jugpush.E002",
         )
+    if config.IN_NAMESPACE is not None and not _is_callable(config.IN_NAMESPACE):
+        yield Error(
+            f"JUGPUSH['IN_NAMESPACE'] names nothing callable: {config.IN_NAMESPACE!r}.",
+            hint="It must be the dotted path of a context manager that takes a namespace: 'shop.tenants.tenant'.",
+            id="jugpush.E002",
+        )
 
 
 def _is_callable(path: str) -> bool:

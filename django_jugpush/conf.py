@@ -46,6 +46,9 @@ class Config:
     NAMESPACE: str = "jugpush"
     """Names this project among those that share keys or a Redis; or the path of a callable that names tenants."""
 
+    IN_NAMESPACE: str | None = None
+    """Dotted path of a context manager that takes a namespace, in which the push server works for that tenant."""
+
     USER_CHANNEL: str | None = None
     """Dotted path of a callable that takes a user and returns the part of the name that follows ``user:``."""
 
@@ -345,6 +348,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "PUBLIC_URL": _public_url,
     "SERVER_URL": _server_url,
     "NAMESPACE": _namespace,
+    "IN_NAMESPACE": _path_or_none,
     "USER_CHANNEL": _path_or_none,
     "ALLOWED_ORIGINS": _origins,
     "PUBLISH_FROM": _networks,

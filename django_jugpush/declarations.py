@@ -175,15 +175,16 @@ class Channel:
 
         Without a rule the answer is no. An authorizer that raises has said no; the exception is logged.
         """
-        if self.public:
-            return True
         try:
-            return self._decide(user, values)
+            return self.decide(user, values)
         except Exception:
             logger.exception("The authorizer of %r failed; the subscription is refused.", self.pattern)
             return False
 
-    def _decide(self, user: Any, values: Mapping[str, Any]) -> bool:
+    def decide(self, user: Any, values: Mapping[str, Any]) -> bool:
+        """Tell the same, but let through what an authorizer raises: who can ask again later takes it for no answer."""
+        if self.public:
+            return True
         if not self.has_rule or (self.permission is not None and not user.has_perm(self.permission)):
             return False
         if self.model is not None:

@@ -11,7 +11,7 @@ from django.templatetags.static import static
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from .access.pages import PageSubscription, page_subscriptions
+from .access.pages import PageSubscription, page_subscriptions, visitor
 from .conf import get_config
 
 __all__ = ["ON_STALE", "client_script", "subscribe", "subscription_element"]
@@ -43,23 +43,33 @@ def subscribe(
         raise ValueError(f"juggernaut_subscribe takes on_stale={ON_STALE!r} and nothing else, not {on_stale!r}.")
     # Django REST framework wraps the request, and keeps to itself what is set on the wrapper.
     request = getattr(request, "_request", request)
-    found = page_subscriptions(request, list(arguments))
+    arguments = list(arguments)
+    found = page_subscriptions(request, arguments)
+    # A page of public channels alone stays the same for all, so that it can be cached.
+    is_personal = not arguments or not all(subscription.is_public for subscription in found)
     shown = [subscription for subscription in found if settings.DEBUG or not subscription.denied]
     options = {"refresh": refresh, "src": src, "fill": fill, "on_stale": on_stale}
     elements = [subscription_element(subscription, **options) for subscription in shown]
-    return mark_safe("\n".join(filter(None, [client_script(request), *elements])))
+    return mark_safe("\n".join(filter(None, [client_script(request, is_personal=is_personal), *elements])))
 
 
-def client_script(request: HttpRequest) -> SafeString:
-    """Return the element that loads the client; nothing if this request's page has it already."""
+def client_script(request: HttpRequest, *, is_personal: bool = False) -> SafeString:
+    """
+    Return the element that loads the client; nothing if this request's page has it already.
+
+    With ``is_personal`` it says who looks at the page, and carries that user's connection token.
+    """
     if getattr(request, _INCLUDED, False):
         return SafeString()
     setattr(request, _INCLUDED, True)
-    attributes = {
+    looking = visitor(request) if is_personal else None
+    attributes: dict[str, object] = {
         "src": static("django_jugpush/juggernaut.js"),
         "data-url": get_config().PUBLIC_URL,
         "data-live": static("django_jugpush/live.js"),
         "data-debug": settings.DEBUG,
+        "data-identity": looking and (looking.identity or True),
+        "data-token": looking and looking.token,
         "nonce": _nonce(request),
         "defer": True,
     }

@@ -20,6 +20,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .brokers.base import Broker
+from .core.control import CONTROL_CHANNEL
 from .core.publication import Publication, StaleReason
 from .publishing import batch
 from .publishing.delivery import use_broker
@@ -165,6 +166,7 @@ class _Recorder(Broker):
                 namespace=publication.namespace,
             )
             for publication in publications
+            if publication.channel != CONTROL_CHANNEL
         ]
 
 

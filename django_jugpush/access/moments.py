@@ -19,7 +19,7 @@ from django.http import HttpRequest
 
 from django_jugpush.core.positions import Position
 
-__all__ = ["KEY", "MARGIN", "connect_receivers", "moment_of"]
+__all__ = ["KEY", "MARGIN", "connect_receivers", "moment_of", "started_at"]
 
 KEY = "jugpush.started"
 """Where a request's time stands in its WSGI environment or ASGI scope: seconds since 1970."""
@@ -37,8 +37,13 @@ def connect_receivers(broker_skew: Callable[[], float]) -> None:
 
 def moment_of(request: HttpRequest) -> Position:
     """Return the moment, by the broker's clock, from which on a page is told what is published."""
-    started = request.META.get(KEY) or getattr(request, "scope", {}).get(KEY) or time.time()
-    return Position.moment(int((started - MARGIN + _broker_skew()) * 1000))
+    return Position.moment(int((started_at(request) - MARGIN + _broker_skew()) * 1000))
+
+
+def started_at(request: HttpRequest) -> float:
+    """Return when a request began, in seconds since 1970."""
+    started: float = request.META.get(KEY) or getattr(request, "scope", {}).get(KEY) or time.time()
+    return started
 
 
 def _broker_skew() -> float:

@@ -10,7 +10,10 @@ What a page may listen to: the rules by which the template tag signs tokens.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,20 +24,27 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from django_jugpush import declarations
-from django_jugpush.conf import get_config
+from django_jugpush.conf import derived_keys, get_config, get_namespace
 from django_jugpush.core.channels import is_reserved
 from django_jugpush.core.positions import Position
 from django_jugpush.declarations import Channel, Match
 from django_jugpush.exceptions import InvalidChannel, SubscriptionDenied
 from django_jugpush.targets import channel_name
 
-from .logins import LOGIN_KEY, fingerprint, login_id
-from .moments import moment_of
-from .tokens import LIFETIME, make_public_token, make_subscription_token
+from .bearers import bearer_of
+from .logins import LOGIN_KEY, stored_login
+from .moments import moment_of, started_at
+from .tokens import MAX_AFTER, make_connection_token, make_public_token, make_subscription_token
 
-__all__ = ["LiteralName", "Nothing", "PageSubscription", "page_subscriptions"]
+__all__ = ["RENEW_HEADER", "LiteralName", "Nothing", "PageSubscription", "Visitor", "page_subscriptions", "visitor"]
 
 logger = logging.getLogger("django_jugpush.access")
+
+
+RENEW_HEADER = "X-Juggernaut-Renew"
+"""Sent by a client that fetches its page again: the ids of what made that necessary, separated by commas."""
+
+_AFTER = re.compile(r"[0-9A-Za-z_-]{8}")
 
 
 class LiteralName(str):
@@ -62,6 +72,8 @@ class PageSubscription:
     is_private: bool = False
     """Whether the token is this visitor's alone."""
 
+    is_public: bool = False
+
     denied: str | None = None
     """Why it was refused, for the developer."""
 
@@ -87,6 +99,30 @@ def page_subscriptions(request: HttpRequest, arguments: Sequence[Any]) -> list[P
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """What the client is told of whoever looks at the page."""
+
+    token: str | None = None
+    """The connection token of a user who is signed in."""
+
+    identity: str = ""
+    """The same for all pages of one login, and no other's; empty for a visitor who is not signed in."""
+
+
+def visitor(request: HttpRequest) -> Visitor:
+    """Return what the client is told of the visitor; for a user who is signed in the page is kept out of caches."""
+    now = time.time()
+    bearer = bearer_of(request, now=now)
+    if not bearer.is_signed_in:
+        return Visitor()
+    _keep_private(request)
+    claims = bearer.identity
+    text = f"{get_namespace()}\0{claims['user']}\0{claims['login']}"
+    identity = hmac.digest(derived_keys("identity")[0], text.encode(), hashlib.sha256)[:8].hex()
+    return Visitor(token=make_connection_token(now=now, **claims), identity=identity)
+
+
 def _flatten(arguments: Iterable[Any]) -> Iterator[Any]:
     for argument in arguments:
         if isinstance(argument, list | tuple | set | frozenset):
@@ -108,7 +144,7 @@ def _subscription(request: HttpRequest, to: Any, since: Position) -> PageSubscri
         return PageSubscription(channel="", denied=str(error).rstrip("."))
     if declarations.is_public(matches):
         token = make_public_token(name) if get_config().has_tenants else None
-        return PageSubscription(channel=name, since=str(since), token=token)
+        return PageSubscription(channel=name, since=str(since), token=token, is_public=True)
     decisive = declarations.rules(matches)
     if not decisive:
         if vouched:
@@ -132,11 +168,20 @@ def _named(request: HttpRequest, to: Any) -> tuple[str, list[Match], bool]:
     name = channel_name(to)
     if not isinstance(to, Model):
         is_literal = isinstance(to, LiteralName) and not is_reserved(name)
-        return name, declarations.find(name), is_literal or isinstance(to, Channel)
+        is_vouched = is_literal or isinstance(to, Channel) or _is_own_session(request, name)
+        return name, declarations.find(name), is_vouched
     if is_reserved(name):
         _require_own(request, to)
         return name, [], True
     return name, declarations.find_for_instance(to, name), True
+
+
+def _is_own_session(request: HttpRequest, name: str) -> bool:
+    """Tell whether it is what ``session_channel()`` says of this request, which no other visitor can know."""
+    if not name.startswith("session:"):
+        return False
+    stored = stored_login(getattr(request, "session", {}))
+    return stored is not None and name == f"session:{stored[0]}"
 
 
 def _require_own(request: HttpRequest, user: Model) -> None:
@@ -155,21 +200,21 @@ def _unvouched(name: str) -> str:
 
 
 def _token(request: HttpRequest, name: str, granted_by: str, since: Position) -> str:
-    user: Any = getattr(request, "user", None)
-    history_from = since.ms / 1000  # or the page would ask for what its own token does not open
-    if user is None or not user.is_authenticated:
-        return make_subscription_token(name, granted_by=granted_by, now=time.time(), history_from=history_from)
-    session = getattr(request, "session", None)
+    now = time.time()
     return make_subscription_token(
         name,
         granted_by=granted_by,
-        now=time.time(),
-        history_from=history_from,
-        user=str(user.pk),
-        login=login_id(request, user),
-        fingerprint=fingerprint(user),
-        lifetime=LIFETIME if session is None else session.get_expiry_age(),
+        now=now,
+        issued=started_at(request),  # what the template goes by may have been read then
+        history_from=since.ms / 1000,  # or the page would ask for what its own token does not open
+        after=_after(request),
+        **bearer_of(request, now=now).identity,
     )
+
+
+def _after(request: HttpRequest) -> list[str]:
+    ids = request.headers.get(RENEW_HEADER, "").split(",")
+    return [id.strip() for id in ids if _AFTER.fullmatch(id.strip())][-MAX_AFTER:]
 
 
 def _keep_private(request: HttpRequest) -> None:

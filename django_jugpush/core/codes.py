@@ -32,6 +32,7 @@ class ErrorCode(enum.IntEnum):
     LIMIT_EXCEEDED = 106, "limit exceeded"
     BAD_REQUEST = 107, "bad request"
     TOKEN_EXPIRED = 109, "token expired"
+    REAUTHORIZE = 110, "ask again", True
     INVALID_JSON = 120, "not a JSON object"
     INVALID_CHANNEL = 121, "invalid channel name"
     IDENTITY_MISMATCH = 122, "token of another login"
@@ -62,3 +63,4 @@ class DisconnectCode(enum.IntEnum):
     NOT_TEXT = 3502, "only text frames are understood"
     UNKNOWN_PROTOCOL = 3503, "protocol version not supported"
     ORIGIN_DENIED = 3507, "origin not allowed"
+    LOGIN_ENDED = 3510, "the login has ended"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from django_jugpush.core.grants import Grant
+from django_jugpush.core.grants import Grant, Question
 
 __all__ = ["ASGIApplication", "Authorize", "Claim", "Message", "OriginAllowed", "Receive", "Scope", "Send"]
 
@@ -15,7 +15,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-Authorize = Callable[[str, str | None], Grant]
+Authorize = Callable[[str, str | None], Grant | Question]
 """Takes a channel and the token that came with the request; raises to refuse. Runs on the event loop."""
 
 

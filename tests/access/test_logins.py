@@ -6,7 +6,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.middleware import SessionMiddleware
 
-from django_jugpush.access.logins import LOGIN_KEY, connect_receivers, fingerprint, login_id
+from django_jugpush.access import receivers
+from django_jugpush.access.bearers import bearer_of
+from django_jugpush.access.logins import LOGIN_KEY, fingerprint, fingerprints, login_id
 
 pytestmark = pytest.mark.django_db
 
@@ -46,8 +48,8 @@ def stored(request):
 def test_receiver_is_connected_by_the_app():
     """Installing the app is all the set-up."""
     uids = [entry[0][0] for entry in user_logged_in.receivers]
-    assert "django_jugpush.access.logins" in uids
-    connect_receivers()
+    assert "django_jugpush.access.receivers._on_login" in uids
+    receivers.connect()
     assert len(user_logged_in.receivers) == len(uids)
 
 
@@ -63,7 +65,7 @@ def test_login_id_survives_what_changes_the_session_key(any_backend, request_, a
     request_.session.save()
     again = with_session(rf, settings, request_.session.session_key)
     assert again.session[SESSION_KEY] == str(alice.pk)
-    assert login_id(again, alice) == first
+    assert login_id(again.session, alice) == first
 
 
 def test_logout_ends_the_login_id(any_backend, request_, alice):
@@ -104,16 +106,25 @@ def test_id_that_an_anonymous_session_holds_is_replaced(request_, alice, planted
 def test_login_from_before_the_installation_gets_an_id_when_it_is_asked_for(request_, alice):
     """Nobody has to sign in again."""
     request_.session[SESSION_KEY] = str(alice.pk)
-    made = login_id(request_, alice)
-    assert made == stored(request_) == login_id(request_, alice)
+    made = login_id(request_.session, alice)
+    assert made == stored(request_) == login_id(request_.session, alice)
 
 
 def test_user_without_a_session_has_no_login_id(rf, alice):
     """A user may be recognized by other means, and some code sends the signal without a request."""
     request = rf.get("/")
-    assert login_id(request, alice) is None
+    request.user = alice
+    assert bearer_of(request, now=0).login is None
     user_logged_in.send(type(alice), request=request, user=alice)
     user_logged_in.send(type(alice), request=None, user=alice)
+
+
+def test_user_who_is_recognized_by_something_else_leaves_the_session_alone(request_, alice):
+    """A token in a header is no login: nothing is stored, so no cookie is set."""
+    request_.user = alice
+    assert bearer_of(request_, now=0).login is None
+    user_logged_in.send(type(alice), request=request_, user=alice)
+    assert request_.session.is_empty()
 
 
 @pytest.mark.parametrize(
@@ -127,6 +138,15 @@ def test_fingerprint_changes_with_password_and_flags(alice, change):
     for name, value in change.items():
         setattr(alice, name, value)
     assert fingerprint(alice) != before
+
+
+def test_fingerprint_is_known_by_each_key(alice, settings):
+    """A rotation of SECRET_KEY puts no grant out of date."""
+    before = fingerprint(alice)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another key of the tests"
+    assert fingerprint(alice) != before
+    assert fingerprints(alice) == (fingerprint(alice), before)
 
 
 def test_fingerprint_ignores_the_rest(alice):

@@ -4,15 +4,16 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 
-from django_jugpush import channel
+from django_jugpush import channel, session_channel
 from django_jugpush.access import authority
 from django_jugpush.access.logins import LOGIN_KEY, fingerprint
 from django_jugpush.access.moments import KEY, MARGIN
-from django_jugpush.access.pages import LiteralName, PageSubscription, page_subscriptions
-from django_jugpush.access.tokens import LIFETIME
+from django_jugpush.access.pages import LiteralName, PageSubscription, Visitor, page_subscriptions, visitor
+from django_jugpush.access.tokens import PAGE_GRANT_MAX
 from django_jugpush.core.positions import Position
 from django_jugpush.exceptions import SubscriptionDenied
 from tests.app.models import Note, Order
@@ -30,6 +31,8 @@ def page(rf):
         request = rf.get("/")
         request.user = user or AnonymousUser()
         request.session = SessionStore()
+        if user:
+            request.session[SESSION_KEY] = str(user.pk)
         return request
 
     return ask
@@ -189,7 +192,8 @@ class TestTokens:
         request._cache_update_cache = True
         request.session = session = SessionStore()
         request.META[KEY] = 8.0
-        assert page_subscriptions(request, ["banner"]) == [PageSubscription(channel="banner", since=":0-7000")]
+        (found,) = page_subscriptions(request, ["banner"])
+        assert found == PageSubscription(channel="banner", since=":0-7000", is_public=True)
         assert request._cache_update_cache
         assert not session.accessed
 
@@ -220,6 +224,47 @@ class TestTokens:
     def test_token_does_not_outlive_the_session(self, page, alice):
         """A session that ends sooner ends the subscription."""
         request = page(alice)
-        assert grant(only(request, LITERAL)).expires > time.time() + LIFETIME - 10
+        assert grant(only(request, LITERAL)).ends > time.time() + PAGE_GRANT_MAX
         request.session.set_expiry(600)
-        assert grant(only(request, LITERAL)).expires <= time.time() + 600
+        assert grant(only(request, LITERAL)).ends <= time.time() + 600
+        assert grant(only(page(), LITERAL)).ends <= time.time() + PAGE_GRANT_MAX
+
+    def test_page_that_is_fetched_again_says_what_it_comes_after(self, rf):
+        """The ids that the push server gave the client; nothing else, and not too many."""
+        request = rf.get("/", headers={"X-Juggernaut-Renew": "aaaaaaaa, bbbbbbbb,<script>,c" + ",dddddddd" * 9})
+        request.user = AnonymousUser()
+        assert grant(only(request, LITERAL)).after == ("dddddddd",) * 4
+        request = rf.get("/", headers={"X-Juggernaut-Renew": "aaaaaaaa, bbbbbbbb,<script>"})
+        assert grant(only(request, LITERAL)).after == ("aaaaaaaa", "bbbbbbbb")
+
+    def test_channel_of_the_own_session_is_granted(self, page):
+        """And that of any other, which nobody can know, is not."""
+        request, other = page(), page()
+        own, foreign = session_channel(request, create=True), session_channel(other, create=True)
+        assert grant(only(request, own)).channel == own
+        assert only(request, foreign).denied
+        assert only(page(), own).denied
+
+
+class TestVisitor:
+    def test_user_gets_a_connection_token_and_the_page_is_kept_private(self, page, alice):
+        """It says who looks, and opens what rules allow."""
+        request = page(alice)
+        looking = visitor(request)
+        channel("stats", lambda user: user == alice)
+        question = authority.authorize("stats", looking.token)
+        assert (question.grant.user, question.grant.login) == (str(alice.pk), request.session[LOGIN_KEY][0])
+        assert request._cache_update_cache is False
+
+    def test_identity_is_that_of_the_login(self, page, alice, bob):
+        """Two pages of one login have the same; another login of the same user has another."""
+        request = page(alice)
+        first = visitor(request).identity
+        assert first == visitor(request).identity
+        assert len({first, visitor(page(alice)).identity, visitor(page(bob)).identity}) == 3
+
+    def test_visitor_has_neither(self, page, rf):
+        """And leaves the page as it is."""
+        for request in (page(), rf.get("/")):
+            assert visitor(request) == Visitor()
+            assert not hasattr(request, "_cache_update_cache")
