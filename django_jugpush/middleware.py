@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,7 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
-from .access.logins import stored_login
+from .access.logins import LOGIN_KEY, stored_login
 from .access.receivers import ENDED
 from .access.revocation import end_login
 
@@ -54,18 +55,38 @@ def _watch(request: HttpRequest) -> list[tuple[str, str]]:
     """Return a list into which the logins come that are taken out of the request's session, once that is committed."""
     emptied: list[tuple[str, str]] = []
     session: SessionBase | None = getattr(request, "session", None)
-    if session is not None:
-        clear = session.clear  # which flush() calls too, in every backend
+    if session is None:
+        return emptied
+    # All ways lead through clear(). On an event loop, what is not loaded yet cannot be loaded there.
+    clear, aflush = session.clear, session.aflush
 
-        def note_and_clear() -> None:
-            if (stored := stored_login(session)) and stored[1]:
-                note = functools.partial(emptied.append, stored)
-                # Asking the database for its autocommit would not do on an event loop.
-                transaction.on_commit(note) if connections[DEFAULT_DB_ALIAS].in_atomic_block else note()
-            clear()
+    def note_and_clear() -> None:
+        if hasattr(session, "_session_cache") or not _is_on_event_loop():
+            _note(session, emptied)
+        clear()
 
-        session.clear = note_and_clear  # type: ignore[method-assign]
+    async def load_and_flush() -> None:
+        await session.aget(LOGIN_KEY)
+        await aflush()
+
+    session.clear = note_and_clear  # type: ignore[method-assign]
+    session.aflush = load_and_flush  # type: ignore[method-assign]
     return emptied
+
+
+def _note(session: SessionBase, emptied: list[tuple[str, str]]) -> None:
+    if (stored := stored_login(session)) and stored[1]:
+        note = functools.partial(emptied.append, stored)
+        # Asking the database for its autocommit would not do on an event loop either.
+        transaction.on_commit(note) if connections[DEFAULT_DB_ALIAS].in_atomic_block else note()
+
+
+def _is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _end(request: HttpRequest, emptied: list[tuple[str, str]]) -> None:

@@ -27,7 +27,7 @@ TABLE = {
     "conf": ("exceptions", "django"),
     "targets": ("conf core exceptions", "django"),
     "declarations": ("conf core exceptions", "asgiref django"),
-    "middleware": ("access", "asgiref django"),
+    "middleware": ("access", "asgiref asyncio django"),
     "access": ("brokers conf core declarations exceptions signals targets", "asgiref django msgspec"),
     "publishing": ("brokers conf core declarations exceptions rendezvous signals targets", "asgiref django msgspec"),
     "html": ("access conf targets", "django"),

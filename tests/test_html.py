@@ -5,11 +5,15 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
 from django_jugpush import declarations, html
+from django_jugpush.access.authority import authorize
 from django_jugpush.access.moments import KEY
 from django_jugpush.access.pages import PageSubscription
 
@@ -21,6 +25,14 @@ def elements(markup):
     parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
     parser.feed(markup)
     return found
+
+
+def asked_by(rf, user):
+    request = rf.get("/")
+    request.user, request.session = user, SessionStore()
+    if user.pk:
+        request.session[SESSION_KEY] = str(user.pk)
+    return request
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +56,24 @@ class TestScript:
                 },
             )
         ]
+
+    @pytest.mark.django_db
+    def test_personal_page_says_who_looks(self, rf, alice):
+        """And carries that user's connection token; a visitor is nobody."""
+        ((_, attributes),) = elements(html.client_script(asked_by(rf, AnonymousUser()), is_personal=True))
+        assert (attributes["data-identity"], "data-token" in attributes) == (None, False)
+        ((_, attributes),) = elements(html.client_script(asked_by(rf, alice), is_personal=True))
+        assert re.fullmatch("[0-9a-f]{16}", attributes["data-identity"])
+        assert authorize("banner", attributes["data-token"]).grant.user == str(alice.pk)
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize(("arguments", "is_personal"), [([], True), (["banner"], False), (["banner", "x"], True)])
+    def test_page_of_public_channels_is_the_same_for_all(self, rf, alice, arguments, is_personal):
+        """So that it can be cached."""
+        declarations.channel("banner", public=True)
+        request = asked_by(rf, alice)
+        assert ("data-token" in html.subscribe(request, arguments)) is is_personal
+        assert (getattr(request, "_cache_update_cache", True) is False) is is_personal
 
     def test_client_is_loaded_once_a_request(self, rf):
         """However often the tag stands in the page's templates."""

@@ -161,27 +161,32 @@ def _on_memberships_changed(
     *, instance: Any, action: str, reverse: bool, pk_set: Collection[Any] | None, using: str, **kwargs: Any
 ) -> None:
     """A user's groups or own permissions: seen from the user, or from the group or the permission."""
-    if action not in ("post_add", "post_remove", "pre_clear" if reverse else "post_clear"):
+    if not _is_change(action, reverse, pk_set):
         return
     if not reverse:
         revocation.reauthorize_users([instance.pk], using=using)
     elif pk_set is None:
         _reauthorize(_holders(instance), using)
-    elif pk_set:
+    else:
         revocation.reauthorize_users(pk_set, using=using)
 
 
 def _on_group_permissions_changed(
     *, instance: Any, action: str, reverse: bool, pk_set: Collection[Any] | None, using: str, **kwargs: Any
 ) -> None:
-    if action not in ("post_add", "post_remove", "pre_clear" if reverse else "post_clear"):
+    if not _is_change(action, reverse, pk_set):
         return
     if not reverse:
         _reauthorize(Q(groups=instance), using)
     elif pk_set is None:
         _reauthorize(Q(groups__permissions=instance), using)
-    elif pk_set:
+    else:
         _reauthorize(Q(groups__in=pk_set), using)
+
+
+def _is_change(action: str, reverse: bool, pk_set: Collection[Any] | None) -> bool:
+    # What is cleared from the other side is read before; Django tells of what changes nothing, too.
+    return action in ("post_add", "post_remove", "pre_clear" if reverse else "post_clear") and pk_set != set()
 
 
 def _on_group_deleted(*, instance: Any, using: str, **kwargs: Any) -> None:
