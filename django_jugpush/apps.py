@@ -21,10 +21,12 @@ class JugpushConfig(AppConfig):
         from . import checks, discovery, misrouted  # noqa: F401 - the checks register themselves
         from .access import moments, receivers, revocation, unsent
         from .publishing import batch, delivery, registry
+        from .publishing import receivers as publishing
 
         registry.connect()
         # A message about a right leaves in the batch of what is published in the same transaction.
         revocation.connect(lambda messages, using: batch.add([tuple(messages)], using))
+        publishing.tell_rights_by(revocation.reauthorize_targets)
         unsent.connect(functools.partial(delivery.hand_over, raise_on_error=True))
         receivers.connect()
         moments.connect_receivers(delivery.broker_skew)

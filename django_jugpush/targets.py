@@ -14,7 +14,7 @@ from .conf import get_config
 from .core.channels import check_name
 from .exceptions import InvalidChannel
 
-__all__ = ["NamedChannel", "Target", "Targets", "channel_name", "channel_names", "user_channel"]
+__all__ = ["NamedChannel", "Target", "Targets", "channel_name", "channel_names", "is_user", "user_channel"]
 
 
 class NamedChannel(Protocol):
@@ -45,7 +45,7 @@ def channel_name(to: Target) -> str:
     if isinstance(to, str):
         return check_name(str.__str__(to))  # of a SafeString, only this is a plain str
     if isinstance(to, Model):
-        return user_channel(to) if _is_user(to) else _instance_channel(to)
+        return user_channel(to) if is_user(to) else _instance_channel(to)
     name = getattr(to, "name", None)
     if callable(name):
         return check_name(name())
@@ -74,7 +74,7 @@ def user_channel(user: Any) -> str:
         InvalidChannel: If the user is not saved, or the name breaks the rules.
         TypeError: If ``user`` is no user, which an anonymous visitor is not either.
     """
-    if not _is_user(user):
+    if not is_user(user):
         raise TypeError(f"A {type(user).__qualname__} is not a user that has a channel.")
     _require_pk(user)
     path = get_config().USER_CHANNEL
@@ -87,7 +87,8 @@ def _instance_channel(instance: Model) -> str:
     return check_name(f"{_label(instance)}:{_key(instance)}")
 
 
-def _is_user(value: object) -> bool:
+def is_user(value: object) -> bool:
+    """Tell whether ``value`` is an instance of the project's user model."""
     try:
         return isinstance(value, get_user_model())
     except ImproperlyConfigured:  # the project has no users

@@ -17,7 +17,7 @@ from django.db.models import Model, QuerySet
 
 from django_jugpush.core.control import MAX_USERS
 from django_jugpush.core.publication import Publication
-from django_jugpush.targets import Target, channel_name
+from django_jugpush.targets import Target, channel_name, is_user
 
 from .control import make_control
 from .logins import fingerprints, named_login
@@ -29,6 +29,7 @@ __all__ = [
     "end_login",
     "reauthorize",
     "reauthorize_login",
+    "reauthorize_targets",
     "reauthorize_users",
     "revoke",
     "revoke_users",
@@ -114,6 +115,20 @@ def reauthorize_users(keys: Iterable[Any], *, channel: str | None = None, using:
     _tell([make_control("reauthorize", users=users, channel=channel) for users in _parted(keys)], using)
 
 
+def reauthorize_targets(targets: Iterable[Any], using: str) -> None:
+    """Have those asked again who are named: users, channels, or pairs of a user and a channel."""
+    for target in targets:
+        match target:
+            case (user, channel):
+                reauthorize_users([_key(user)], channel=channel_name(channel), using=using)
+            case None:
+                pass  # a foreign key that is null
+            case _ if is_user(target):
+                reauthorize_users([target.pk], using=using)
+            case _:
+                _tell([make_control("reauthorize", channel=channel_name(target))], using)
+
+
 def tell_fingerprint(user: Any, *, using: str | None = None) -> None:
     """Say what a user's fingerprint is from here on: grants with another one are out of date."""
     _tell([make_control("reauthorize", users=(str(user.pk),), fingerprints=fingerprints(user))], using)
@@ -133,7 +148,11 @@ def _keys(users: Users) -> Iterator[str]:
     elif isinstance(users, str) or not isinstance(users, Iterable):
         users = [users]
     for user in users:
-        yield str(user.pk if isinstance(user, Model) else user)
+        yield _key(user)
+
+
+def _key(user: Any) -> str:
+    return str(user.pk if isinstance(user, Model) else user)
 
 
 def _parted(keys: Iterable[Any]) -> Iterator[tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +34,16 @@ class ModelPush(Generic[M]):
     def channels(self, obj: M) -> Targets:
         """Return where a change of ``obj`` is published: a target or several. By default its own channel."""
         return [obj]
+
+    def revokes(self, obj: M) -> Iterable[Any]:
+        """
+        Return whose rights a change of ``obj`` may have ended: nobody's by default.
+
+        For rows that say who may listen, such as memberships. A user among what is returned stands for all that this
+        user listens to, anything else for its channel, and a pair of both for the one at the other. They are asked
+        again, as by :func:`django_jugpush.reauthorize`. Called with the row as it was, too.
+        """
+        return ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,6 +85,11 @@ class Binding:
         if self.push.select_related:
             queryset = queryset.select_related(*self.push.select_related)
         return queryset.in_bulk(pks)
+
+    @property
+    def has_rights(self) -> bool:
+        """Whether rows say who may listen to something."""
+        return type(self.push).revokes is not ModelPush.revokes
 
     def values(self, obj: Model) -> dict[str, Any]:
         """Return the values of the declared fields."""

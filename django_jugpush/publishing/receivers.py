@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
 from django.db.models import Model
-from django.db.models.signals import post_save, pre_delete
+from django.db.models.signals import post_save, pre_delete, pre_save
 
 from . import batch
 from .bindings import Binding
 from .rows import deletion, saving
 from .suppression import is_suppressed
 
-__all__ = ["connect", "disconnect"]
+__all__ = ["TellRights", "connect", "disconnect", "tell_rights_by"]
+
+logger = logging.getLogger("django_jugpush.publishing")
+
+TellRights = Callable[[Iterable[Any], str], None]
+"""Takes what ``ModelPush.revokes()`` returned, and the database whose commit is waited for."""
+
+_tell_rights: TellRights | None = None
 
 
 def connect(binding: Binding) -> None:
@@ -27,6 +35,8 @@ def connect(binding: Binding) -> None:
     """
     uid = "django_jugpush", binding.label
     for sender in _senders(binding):
+        if binding.has_rights:
+            pre_save.connect(functools.partial(_before_save, binding), sender, weak=False, dispatch_uid=uid)
         post_save.connect(functools.partial(_on_save, binding), sender, weak=False, dispatch_uid=uid)
         if sender._meta.concrete_model is binding.concrete:
             # Not post_delete: what the row refers to may be gone by then.
@@ -37,11 +47,35 @@ def disconnect(binding: Binding) -> None:
     """Stop listening."""
     uid = "django_jugpush", binding.label
     for sender in _senders(binding):
+        pre_save.disconnect(sender=sender, dispatch_uid=uid)
         post_save.disconnect(sender=sender, dispatch_uid=uid)
         pre_delete.disconnect(sender=sender, dispatch_uid=uid)
 
 
+def tell_rights_by(tell: TellRights) -> None:
+    """Take what is called with those whose rights may have ended."""
+    global _tell_rights
+    _tell_rights = tell
+
+
+def _before_save(binding: Binding, *, instance: Model, raw: bool, using: str, **kwargs: Any) -> None:
+    if not (raw or instance._state.adding):
+        for before in binding.read([binding.pk_of(instance)], using).values():
+            _revoke(binding, before, using)
+
+
+def _revoke(binding: Binding, instance: Model, using: str) -> None:
+    if not (binding.has_rights and _tell_rights):
+        return
+    try:
+        _tell_rights(binding.push.revokes(instance), using)
+    except Exception:
+        logger.exception("%s.revokes() failed, so push servers are told nothing.", type(binding.push).__name__)
+
+
 def _on_save(binding: Binding, *, instance: Model, created: bool, raw: bool, using: str, **kwargs: Any) -> None:
+    if not raw:
+        _revoke(binding, instance, using)
     # A fixture is loaded in any order, so the rows that channels() follows may be missing.
     if raw or is_suppressed(binding.concrete):
         return
@@ -50,6 +84,7 @@ def _on_save(binding: Binding, *, instance: Model, created: bool, raw: bool, usi
 
 
 def _on_delete(binding: Binding, *, instance: Model, using: str, **kwargs: Any) -> None:
+    _revoke(binding, instance, using)
     if not is_suppressed(binding.concrete) and (change := deletion(binding, instance)):
         batch.add([change], using)
 
