@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from . import brokers
-from .access.authority import authorize
+from .access import authority, control, sweep, tokens
 from .access.origins import origin_allowed
 from .brokers import is_redis
 from .brokers.base import Feed
@@ -29,7 +29,7 @@ from .server.publish import PublishEndpoint
 from .server.types import ASGIApplication, Receive, Scope, Send
 from .signalling import SignalSender
 
-__all__ = ["make_feed", "make_push_server", "make_push_thread", "push_application"]
+__all__ = ["ProjectAuthority", "make_feed", "make_push_server", "make_push_thread", "push_application"]
 
 
 def make_push_server(*, broker: str | None = None, path: str | None = None, is_exclusive: bool = True) -> PushServer:
@@ -61,13 +61,26 @@ def make_push_server(*, broker: str | None = None, path: str | None = None, is_e
             explain=settings.DEBUG,
             public_events=config.CLIENT_EVENTS == "public",
         ),
-        authorize=authorize,
+        authorize=authority.authorize,
         origin_allowed=origin_allowed,
         feed=feed,
+        authority=ProjectAuthority(),
         publish_endpoint=endpoint,
         claim=claim,
         takers=_make_takers(config),
     )
+
+
+class ProjectAuthority:
+    """What the push server asks about rights: the access half, under the names that the server knows."""
+
+    def __init__(self) -> None:
+        self.control_channel = control.control_channel()
+        self.open_control = control.open_control
+        self.resume_token = tokens.make_resume_token
+        self.renew_unasked = authority.renew_unasked
+        self.ask = authority.ask
+        self.find_changed = sweep.find_changed
 
 
 def make_feed(config: Config) -> Feed:

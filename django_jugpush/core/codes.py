@@ -58,6 +58,7 @@ class DisconnectCode(enum.IntEnum):
     INTERNAL = 3004, "internal server error"
     NOT_THE_SERVER = 3005, "another process is the push server"
     SLOW = 3008, "client reads too slowly"
+    SENT_AWAY = 3011, "sent away"
     NO_PONG = 3012, "no sign of life"
     TOO_MANY_ERRORS = 3501, "too many bad commands"
     NOT_TEXT = 3502, "only text frames are understood"

@@ -24,6 +24,7 @@ __all__ = [
     "Meta",
     "Ping",
     "Pong",
+    "Renewed",
     "Reply",
     "Stale",
     "Subscribe",
@@ -130,12 +131,32 @@ class Subscribed(_Word, frozen=True, tag="subscribed"):
     spread: int | None = None
     """Milliseconds; only if ``recovered`` is false."""
 
+    token: str | None = None
+    """Brings the subscription back after a broken connection; absent of public channels."""
+
+
+class Renewed(_Word, frozen=True, tag="renewed"):
+    """A subscription goes on beyond its hour: the token of before is replaced."""
+
+    channel: str
+    token: str
+
 
 class Unsubscribed(_Word, frozen=True, tag="unsubscribed"):
-    """The answer to :class:`Unsubscribe`."""
+    """The answer to :class:`Unsubscribe`; or, with a ``code``, the server's own word that a subscription has ended."""
 
     channel: str
     id: int | None = None
+    code: int | None = None
+    message: str | None = None
+    temporary: bool | None = None
+    """Whether to ask again with the token that the client has."""
+
+    spread: int | None = None
+    """Milliseconds; a client waits a random part of it before it does."""
+
+    renew: str | None = None
+    """What the client hands on when it fetches its page again."""
 
 
 class Stale(_Word, frozen=True, tag="stale"):
@@ -156,6 +177,11 @@ class Error(_Word, frozen=True, tag="error"):
     message: str
     temporary: bool
     id: int | None = None
+    spread: int | None = None
+    """Milliseconds; a client waits a random part of it before it fetches its page again."""
+
+    renew: str | None = None
+    """What the client hands on when it does."""
 
 
 class Disconnect(_Word, frozen=True, tag="disconnect"):
@@ -181,4 +207,4 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Command = Subscribe | Unsubscribe | Meta | ClientEvent | Ping | Pong
-Reply = Connected | Subscribed | Unsubscribed | Stale | Error | Disconnect | Ping | Pong | Delivery
+Reply = Connected | Subscribed | Renewed | Unsubscribed | Stale | Error | Disconnect | Ping | Pong | Delivery

@@ -149,13 +149,22 @@ class Hub:
         """Count the sessions that listen to a channel, or are about to."""
         return len(self._channels.get(channel, ()))
 
+    def sessions(self, channel: str) -> list[Session]:
+        """Return the sessions that listen to a channel."""
+        record = self._channels.get(channel)
+        return [session for listeners in record.listeners.values() for session in listeners] if record else []
+
     def channels(self) -> frozenset[str]:
         """Return the channels that have listeners."""
         return frozenset(self._channels)
 
     def spread(self, channel: str) -> int:
         """Return over how many milliseconds the listeners of a channel should spread what they all do."""
-        return self.listeners(channel) * 1000 // self._refresh_rate
+        return self.spread_of(self.listeners(channel))
+
+    def spread_of(self, clients: int) -> int:
+        """Return over how many milliseconds so many clients should spread what they all do."""
+        return clients * 1000 // self._refresh_rate
 
     def gap_spread(self) -> int:
         """
@@ -164,7 +173,7 @@ class Hub:
         A gap is seldom one channel's: what was cut off was this server, or the clients from it. So all of them count,
         each of whom may be the only listener of a channel of its own.
         """
-        return len(self._connections) * 1000 // self._refresh_rate
+        return self.spread_of(len(self._connections))
 
     def publish(self, publication: Publication) -> int:
         """

@@ -16,9 +16,10 @@ A subscription is *pending* from :class:`SubscribeRequested` until the owner of 
 from __future__ import annotations
 
 import enum
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ from .commands import (
     Meta,
     Ping,
     Pong,
+    Renewed,
     Reply,
     Subscribe,
     Subscribed,
@@ -175,6 +177,7 @@ class Session:
         "_ping_due",
         "_ping_interval",
         "_public_events",
+        "_renew_at",
         "_replies",
         "_requests",
         "client",
@@ -213,6 +216,7 @@ class Session:
         self._bad_commands = 0
         self._heard_at = 0.0
         self._ping_due = 0.0
+        self._renew_at = math.inf
         self._events: list[Event] = []
         self._replies: list[Reply] = []
 
@@ -282,6 +286,7 @@ class Session:
         position: Position | None = None,
         more: bool = False,
         spread: int = 0,
+        token: str | None = None,
     ) -> bool:
         """
         Grant a pending subscription; return whether it has started.
@@ -297,6 +302,7 @@ class Session:
             position: Where it stands when it has them.
             more: Whether there are more of them: it has to ask for these, and the subscription does not start.
             spread: Milliseconds, over which those are to be spread who have not recovered.
+            token: With which the client comes back after its connection broke.
         """
         if request not in self._pending:
             return False
@@ -314,20 +320,61 @@ class Session:
                 position=str(position) if position else None,
                 more=more,
                 spread=None if recovered or not is_resumed else spread,
+                token=None if more else token,
             )
         )
         if more:
             return False
-        self.grants[command.channel] = grant
+        self._hold(grant)
         self._events.append(SubscriptionStarted(channel=command.channel, grant=grant, position=position))
         self._settle_events()
         return True
 
-    def refuse(self, request: int, code: ErrorCode, detail: str = "") -> None:
-        """Refuse a pending subscription. ``detail`` reaches the client only if the session explains."""
+    def refuse(
+        self, request: int, code: ErrorCode, detail: str = "", *, renew: str | None = None, spread: int | None = None
+    ) -> None:
+        """
+        Refuse a pending subscription. ``detail`` reaches the client only if the session explains.
+
+        A client that is to fetch its page again hands ``renew`` on, and waits a part of ``spread`` milliseconds.
+        """
         if command := self._pending.pop(request, None):
-            self._reply_error(code, command.id, detail)
+            self._reply_error(code, command.id, detail, renew=renew, spread=spread)
             self._settle_events()
+
+    def grants_to_renew(self, now: float) -> list[Grant]:
+        """Return the grants whose time has come, in seconds since 1970; each once, until it is renewed or put off."""
+        if now < self._renew_at:
+            return []
+        times = {grant.channel: grant.renew_at for grant in self.grants.values() if grant.renew_at is not None}
+        self._renew_at = min((at for at in times.values() if at > now), default=math.inf)
+        return [self.grants[channel] for channel, at in times.items() if at <= now]
+
+    def renew(self, grant: Grant, token: str) -> None:
+        """Let a subscription go on, on another grant; the client gets the token with which it comes back."""
+        self._hold(grant)
+        self._replies.append(Renewed(channel=grant.channel, token=token))
+
+    def put_off(self, grant: Grant, *, until: float) -> None:
+        """Try to renew a grant later."""
+        self._hold(replace(grant, renew_at=until))
+
+    def end_subscription(
+        self, channel: str, code: ErrorCode, detail: str = "", *, renew: str | None = None, spread: int | None = None
+    ) -> None:
+        """End a running subscription, and tell the client why; the arguments are those of :meth:`refuse`."""
+        grant = self.grants.pop(channel)
+        self._events.append(SubscriptionEnded(channel=channel, grant=grant))
+        self._replies.append(
+            Unsubscribed(
+                channel=channel,
+                code=code,
+                message=detail if detail and self._explain else code.message,
+                temporary=code.temporary,
+                renew=renew,
+                spread=spread,
+            )
+        )
 
     def refuse_event(self, event: EventReceived, code: ErrorCode, detail: str = "") -> None:
         """Tell the client that an event did not get through."""
@@ -463,9 +510,18 @@ class Session:
 
     # Helpers
 
-    def _reply_error(self, code: ErrorCode, id: int | None, detail: str = "") -> None:
+    def _hold(self, grant: Grant) -> None:
+        self.grants[grant.channel] = grant
+        if grant.renew_at is not None:
+            self._renew_at = min(self._renew_at, grant.renew_at)
+
+    def _reply_error(
+        self, code: ErrorCode, id: int | None, detail: str = "", *, renew: str | None = None, spread: int | None = None
+    ) -> None:
         message = detail if detail and self._explain else code.message
-        self._replies.append(Error(id=id, code=code, message=message, temporary=code.temporary))
+        self._replies.append(
+            Error(id=id, code=code, message=message, temporary=code.temporary, renew=renew, spread=spread)
+        )
 
     def _is_of_same_identity(self, grant: Grant) -> bool:
         if (grant.user, grant.login) == (None, None):

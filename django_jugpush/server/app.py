@@ -23,7 +23,7 @@ from django_jugpush.brokers.base import Feed
 from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.commands import Error
-from django_jugpush.core.grants import Grant
+from django_jugpush.core.grants import Grant, Question
 from django_jugpush.core.history import Replay
 from django_jugpush.core.hub import MIN_SPREAD, REFRESH_RATE, Connection, Hub
 from django_jugpush.core.pacing import Pacing
@@ -47,7 +47,9 @@ from .counts import Counts
 from .lingering import LingeringProtocol
 from .notices import Notices, Taker
 from .opening import Opening
+from .questions import TooManyQuestions
 from .refusals import RefusalLog
+from .rights import Authority, Rights, RightsUnknown
 from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
 
 __all__ = ["PushServer", "ServerConfig", "uvicorn_options"]
@@ -124,6 +126,7 @@ class PushServer:
         authorize: Authorize,
         origin_allowed: OriginAllowed,
         feed: Feed,
+        authority: Authority | None = None,
         publish_endpoint: ASGIApplication | None = None,
         claim: Claim | None = None,
         takers: Sequence[Taker] = (),
@@ -142,6 +145,12 @@ class PushServer:
         self._pacing = Pacing()
         self._pacing_timer: asyncio.TimerHandle | None = None
         self._notices = Notices(takers)
+        # What cannot be posted is posted again, so it comes as soon as this server can be reached.
+        hears_from = time.time() if publish_endpoint else None
+        self._rights = (
+            Rights(authority, feed, self.hub, self.counts, self._process, hears_from=hears_from) if authority else None
+        )
+        self._asking: dict[Session, dict[int, asyncio.Task[None]]] = {}
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
         self._starting = asyncio.Lock()
@@ -184,6 +193,8 @@ class PushServer:
             if self._ticking is None and (self._claim is None or await self._claim.take()):
                 await self._notices.start()
                 await self._feed.start(self.deliver)
+                if self._rights:
+                    await self._rights.start()
                 self._ticking = asyncio.create_task(self._tick_for_ever(), name="jugpush-heartbeats")
 
     async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - says what happens, not only that it is late
@@ -207,6 +218,8 @@ class PushServer:
                 self._ticking.cancel()
                 await asyncio.wait([self._ticking])
                 self._ticking = None
+                if self._rights:
+                    await self._rights.stop()
                 await self._feed.stop()
                 await self._notices.stop()
                 if self._claim:
@@ -270,6 +283,8 @@ class PushServer:
 
     def deliver(self, publications: Sequence[Publication]) -> None:
         """Fan publications out, but not faster than their channel allows."""
+        if self._rights:
+            publications = self._rights.take(publications)
         self.counts.received += len(publications)
         now = self._clock()
         for publication in publications:
@@ -325,10 +340,13 @@ class PushServer:
             case SubscribeRequested():
                 self._decide(session, event)
             case SubscribeWithdrawn():
+                self._stop_asking(session, event.request)
                 for channel in self._opening.cancel(session, event.request):
                     self.hub.unsubscribe(session, channel)
             case SubscriptionStarted():
                 self.hub.subscribe(session, event.grant.full_name, has=event.position)
+                if self._rights:
+                    self._rights.subscribed(session, event.grant)
                 self._notices.subscribed(session, event.grant)
             case SubscriptionEnded():
                 self.hub.unsubscribe(session, event.grant.full_name)
@@ -338,22 +356,61 @@ class PushServer:
                     session.refuse_event(event, ErrorCode.LIMIT_EXCEEDED, "the server has too many events to pass on")
             case SessionEnded():
                 self.counts.ended[event.code] += 1
+                self._stop_asking(session)
                 self._opening.cancel(session)
                 self.hub.leave(session)
+                if self._rights:
+                    self._rights.ended(session)
                 self._notices.ended(session)
 
     def _decide(self, session: Session, event: SubscribeRequested) -> None:
         try:
-            grant = self._authorize(event.channel, event.token)
+            answer = self._authorize(event.channel, event.token)
+            if self._rights:
+                answer = self._rights.checked(answer)
         except Exception as error:
-            code, detail = _explain(error)
-            self._refusals.add(code, event.channel, detail)
-            session.refuse(event.request, code, detail)
+            self._refuse(session, event, error)
         else:
-            self._open(session, event, grant)
+            if isinstance(answer, Question):
+                self._ask(session, event, answer)
+            else:
+                self._open(session, event, answer)
+
+    def _ask(self, session: Session, event: SubscribeRequested, question: Question) -> None:
+        """Have the project decide, in a thread of its own."""
+
+        async def ask() -> None:
+            try:
+                assert self._rights is not None
+                grant = await self._rights.ask(question)
+            except Exception as error:
+                self._refuse(session, event, error)
+            else:
+                self._open(session, event, grant)
+            self._process(session)
+
+        task = asyncio.create_task(ask())
+        self._asking.setdefault(session, {})[event.request] = task
+        task.add_done_callback(lambda _: self._stop_asking(session, event.request))
+
+    def _stop_asking(self, session: Session, request: int | None = None) -> None:
+        """Wait for no answer to this request any more; without one, to none of the session's."""
+        tasks = self._asking.get(session, {})
+        for number in [number for number in tasks if request in (None, number)]:
+            tasks.pop(number).cancel()
+        if not tasks:
+            self._asking.pop(session, None)
+
+    def _refuse(self, session: Session, event: SubscribeRequested, error: Exception) -> None:
+        code, detail = _explain(error)
+        self._refusals.add(code, event.channel, detail)
+        renew = self._rights.renew_id() if self._rights and code is ErrorCode.TOKEN_EXPIRED else None
+        session.refuse(event.request, code, detail, renew=renew)
 
     def _open(self, session: Session, event: SubscribeRequested, grant: Grant) -> None:
         """Accept a subscription as soon as its channel is heard; what is published meanwhile comes after the answer."""
+        if self._rights:
+            grant = self._rights.with_past(session, grant)
         channel = grant.full_name
         self.hub.reserve(session, channel)
 
@@ -361,6 +418,8 @@ class PushServer:
             if replay is None:
                 self._refusals.add(ErrorCode.INTERNAL, grant.channel, NOT_HEARD)
                 session.refuse(event.request, ErrorCode.INTERNAL, NOT_HEARD)
+            elif self._rights and not self._rights.is_good(grant):
+                session.refuse(event.request, ErrorCode.REAUTHORIZE)
             if replay is None or not self._accept(session, event, grant, replay):
                 self.hub.unsubscribe(session, channel)
             self._process(session)
@@ -377,6 +436,7 @@ class PushServer:
             position=replay.position,
             more=replay.more,
             spread=self.hub.gap_spread(),
+            token=self._rights.resume_token(grant) if self._rights and not replay.more else None,
         )
 
     def _encoded(self, publications: Sequence[Publication]) -> list[bytes]:
@@ -406,10 +466,14 @@ class PushServer:
                 logger.exception("Heartbeats failed.")
 
     async def _tick(self) -> None:
+        if self._rights:
+            self._rights.tick()
         spread = self.hub.gap_spread()
         for number, session in enumerate(self.hub, start=1):
             if session.tick(self._clock(), spread=spread if spread >= MIN_SPREAD else None):
                 self._process(session)
+            if self._rights:
+                self._rights.tick_session(session)
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
@@ -436,6 +500,10 @@ def _explain(error: Exception) -> tuple[ErrorCode, str]:
             return ErrorCode.INVALID_CHANNEL, str(error)
         case SubscriptionDenied():
             return ErrorCode.DENIED, str(error)
+        case RightsUnknown():
+            return ErrorCode.REAUTHORIZE, "what happens to logins and rights is not known at the moment"
+        case TooManyQuestions() | TimeoutError():
+            return ErrorCode.INTERNAL, "the project does not answer in time"
         case _:
             logger.error("The authorization of a subscription failed.", exc_info=error)
             return ErrorCode.INTERNAL, ""

@@ -29,5 +29,14 @@ class Counts:
     refused: Counter[DisconnectCode] = field(default_factory=Counter)
     """Connections that were ended before they began."""
 
+    control: Counter[str] = field(default_factory=Counter)
+    """Messages about logins and rights, by kind; ``dropped`` are those that are not the project's, or came before."""
+
+    stopped: Counter[int] = field(default_factory=Counter)
+    """Subscriptions that the server ended, by error code."""
+
+    renewals: Counter[str] = field(default_factory=Counter)
+    """Subscriptions that were ``renewed``, ``put_off``, or that ``ended`` instead."""
+
     ended: Counter[DisconnectCode | None] = field(default_factory=Counter)
     """Connections that ended, those that were refused included; None: by the client."""
