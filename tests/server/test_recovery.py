@@ -1,46 +1,70 @@
-"""Clients that come back get what they missed, from a server that keeps it in its memory."""
+"""Clients that come back get what they missed, whichever broker has kept it."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import time
 
 import msgspec
 import pytest
 
 from django_jugpush.brokers.local import LocalFeed
+from django_jugpush.brokers.redis import RedisBroker, RedisFeed
 from django_jugpush.core.codes import DisconnectCode
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.history import PAGE_LENGTH
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
+from tests.redis_server import running_redis
 
-from .conftest import NAMESPACE, Served
+from .conftest import NAMESPACE, TIMEOUT, Served
 
 CHANNEL = "open:news"
 
 
-@pytest.fixture
-def served():
-    served = Served(feed=LocalFeed(history=(300, 60)), max_pending=200_000)
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory):
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["local", "redis"])
+def served(request):
+    """A push server that keeps 300 publications of a channel, in its own memory or in a Redis."""
+    if request.param == "local":
+        served = Served(feed=LocalFeed(history=(300, 60)), max_pending=200_000)
+        served.send = lambda publications: served.call(served.feed.receive, publications)
+    else:
+        url = request.getfixturevalue("redis_server").url
+        served = Served(feed=RedisFeed(url, namespace=NAMESPACE), max_pending=200_000)
+        broker = RedisBroker(url, history=(300, 60))
+        request.addfinalizer(broker.close)
+        served.send = broker.publish
+        with request.getfixturevalue("redis_server").client() as client:
+            client.flushall()
     served.start()
     served.run(served.push.start())
+    deadline = time.monotonic() + TIMEOUT
+    while not served.push.is_connected:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
     yield served
     served.stop()
 
 
-def publish(served, *numbers, channel=CHANNEL, **more):
-    served.call(
-        served.feed.receive,
+def publish(served, *values, channel=CHANNEL, **more):
+    """Publish values, or bytes as they are."""
+    served.send(
         [
-            Publication(id=f"p{number}", channel=channel, namespace=NAMESPACE, data=_raw(number), **more)
-            for number in numbers
-        ],
+            Publication(id=secrets.token_hex(8), channel=channel, namespace=NAMESPACE, data=_raw(value), **more)
+            for value in values
+        ]
     )
 
 
 def _raw(value):
-    return msgspec.Raw(json.dumps(value).encode())
+    return msgspec.Raw(value if isinstance(value, bytes) else json.dumps(value).encode())
 
 
 def numbers(answer):
@@ -131,7 +155,7 @@ def test_more_than_is_kept_is_a_gap(served):
     publish(served, 0)
     with served.peer() as peer:
         position = peer.subscribe(CHANNEL)["position"]
-    publish(served, *range(1, 302))
+    publish(served, *range(1, 802))  # Redis forgets a hundred at a time
     with served.peer() as peer:
         answer = peer.subscribe(CHANNEL, since=position)
         assert (answer["recovered"], numbers(answer)) == (False, [])
@@ -256,11 +280,7 @@ def test_broken_data_does_not_come_back_with_every_reconnect(served, caplog):
     """It is left out and logged; what follows arrives."""
     with served.peer() as peer:
         position = peer.subscribe(CHANNEL)["position"]
-        served.call(
-            served.feed.receive,
-            [Publication(id="x", channel=CHANNEL, namespace=NAMESPACE, data=msgspec.Raw(b'"\xff"'))],
-        )
-        publish(served, 2)
+        publish(served, b'"\xff"', 2)
         assert peer.receive()["data"] == 2
     with served.peer() as peer:
         answer = peer.subscribe(CHANNEL, since=position)
@@ -268,6 +288,7 @@ def test_broken_data_does_not_come_back_with_every_reconnect(served, caplog):
     assert caplog.text.count("its data is broken") == 2
 
 
+@pytest.mark.parametrize("served", ["local"], indirect=True)
 def test_server_that_was_restarted_tells_all_that_it_forgot(served):
     """A new memory knows nothing of what was before."""
     with served.peer() as peer:
