@@ -111,7 +111,7 @@ class WebSocketConnection:
 
     def _end_within(self, seconds: float) -> None:
         self._end_at = asyncio.get_running_loop().time() + seconds
-        if self._timeout is not None:
+        if self._timeout is not None and not self._timeout.expired():
             self._timeout.reschedule(self._end_at)
 
 

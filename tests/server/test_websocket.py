@@ -440,6 +440,25 @@ def test_burst_of_one_client_leaves_room_for_others():
     assert all(later > earlier for earlier, later in itertools.pairwise(seen[1:]))
 
 
+def test_client_that_is_just_gone_may_be_sent_away_all_the_same():
+    """A server that stops while its clients vanish gets to the end of them."""
+
+    async def main():
+        async def send(message):
+            pass
+
+        connection = WebSocketConnection(max_pending=10, on_overflow=lambda: None)
+        writing = asyncio.create_task(connection.write(send))
+        await asyncio.sleep(0)
+        connection.lost()
+        await asyncio.sleep(0)
+        assert not writing.done(), "its time is over, and it has not noticed"
+        connection.close(DisconnectCode.SHUTDOWN, "bye")
+        await asyncio.wait_for(writing, TIMEOUT)
+
+    asyncio.run(main())
+
+
 def test_queue_is_bounded_by_bytes_on_the_wire():
     """What waited is dropped on overflow, what is queued then comes first, and nothing after the close."""
 
