@@ -13,7 +13,8 @@ from . import systems
 from .run import Figures, Load, run
 
 COLUMNS = (
-    ("delivered", lambda figures: f"{figures.delivered:.3%}"),
+    ("delivered", lambda figures: f"{figures.delivered:.2%}"),
+    ("lost", lambda figures: f"{figures.lost:,}"),
     ("clients with a loss", lambda figures: f"{figures.incomplete:,}"),
     ("twice", lambda figures: f"{figures.duplicates:,}"),
     ("out of order", lambda figures: f"{figures.disordered:,}"),
@@ -22,6 +23,7 @@ COLUMNS = (
     ("p99 ms", lambda figures: f"{figures.p99:,}"),
     ("server µs", lambda figures: f"{figures.server_cpu:.1f}"),
     ("redis µs", lambda figures: f"{figures.redis_cpu:.1f}"),
+    ("clients µs", lambda figures: f"{figures.clients_cpu:.1f}"),
 )
 """Head and text of each column; CPU is per delivery."""
 

@@ -12,7 +12,7 @@ from .processes import Process, running_redis
 from .systems import CLIENTS, NODE, System
 
 QUIET = 120
-"""Seconds that may pass until the last publication has come, or none comes any more."""
+"""Seconds after the last publication in which what is under way must come; the count is taken sooner if all is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,10 @@ class Figures:
     """What came of it."""
 
     delivered: float
-    """The share of all publications that all clients should have, and have."""
+    """The share that has arrived of all that should: each publication at each client."""
+
+    lost: int
+    """How many did not."""
 
     incomplete: int
     """Clients that lack any."""
@@ -61,6 +64,7 @@ class Figures:
 
     server_cpu: float
     redis_cpu: float
+    clients_cpu: float
     """Microseconds of CPU for a delivery, in user and system mode."""
 
 
@@ -81,14 +85,15 @@ def run(system: System, load: Load) -> Figures:
         crowd.expect("ready")
         publisher = enter(system.publisher(load.count, load.rate))
         publisher.expect("ready")
-        before = server.cpu(), redis.cpu()
+        measured = {"server_cpu": server, "redis_cpu": redis, "clients_cpu": crowd}
+        before = {name: process.cpu() for name, process in measured.items()}
         crowd.say("go")
         publisher.say("go")
         publisher.expect("done", seconds=load.seconds + 60)
         crowd.say("finish")
         counted = json.loads(crowd.read_line(seconds=QUIET + 30))
-        after = server.cpu(), redis.cpu()
-    return _figures(counted, load, server_seconds=after[0] - before[0], redis_seconds=after[1] - before[1])
+        seconds = {name: process.cpu() - before[name] for name, process in measured.items()}
+    return _figures(counted, seconds, load)
 
 
 def _orders(load: Load) -> dict[str, float]:
@@ -102,11 +107,8 @@ def _orders(load: Load) -> dict[str, float]:
     }
 
 
-def _figures(counted: dict[str, int], load: Load, *, server_seconds: float, redis_seconds: float) -> Figures:
+def _figures(counted: dict[str, int], seconds: dict[str, float], load: Load) -> Figures:
     delivered = counted.pop("delivered")
-    return Figures(
-        delivered=delivered / (load.clients * load.count),
-        server_cpu=server_seconds / delivered * 1e6,
-        redis_cpu=redis_seconds / delivered * 1e6,
-        **counted,
-    )
+    costs = {name: value / delivered * 1e6 for name, value in seconds.items()}
+    expected = load.clients * load.count
+    return Figures(delivered=delivered / expected, lost=expected - delivered, **counted, **costs)

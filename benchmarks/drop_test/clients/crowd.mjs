@@ -34,7 +34,6 @@ function cutAll() {
 async function finish() {
   await until(() => tally.isComplete || Date.now() - tally.lastAt > SILENCE_MS, quiet * 1000);
   console.log(JSON.stringify(tally.figures()));
-  process.exit();
 }
 
 /**
