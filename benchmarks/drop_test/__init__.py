@@ -6,8 +6,8 @@ django-jugpush stand Django Channels with its Redis pub/sub layer, and socket.io
 ``--peers`` is given: in the same run, one after the other, each with a redis-server of its own.
 
 A cut destroys the client's socket without a close frame, and lets it open no other until the time is over. All clients
-live in one process of Node, with what each system gives to browsers: the modules of ``client/src``, ``socket.io-client``,
-and for Channels, which comes with no client, a bare WebSocket that connects again.
+live in one process of Node, with what each system gives to browsers: the modules of ``client/src``,
+``socket.io-client``, and for Channels, which comes with no client, a bare WebSocket that connects again.
 
 Run: ``python -m benchmarks.drop_test [--peers]``; it needs redis-server, Node, and ``npm ci --prefix client``.
 """

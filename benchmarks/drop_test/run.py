@@ -12,7 +12,7 @@ from .processes import Process, running_redis
 from .systems import CLIENTS, NODE, System
 
 QUIET = 120
-"""Seconds after the last publication in which what is under way must come; the count is taken sooner if all is there."""
+"""Seconds after the last publication in which what is under way must come; less if all is there, or nothing comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,9 @@ class System(ABC):
     port = 0
     redis_url = ""
 
+    @abstractmethod
     def install(self) -> None:
-        """Do nothing: it is here."""
+        """Install it, unless that is done."""
 
     def choose_ports(self, redis_port: int) -> None:
         self.port = free_port()
@@ -59,6 +60,9 @@ class Jugpush(System):
 
     def __init__(self, *, with_redis: bool) -> None:
         self._with_redis = with_redis
+
+    def install(self) -> None:
+        """Do nothing: it is here."""
 
     def title(self) -> str:
         version = metadata.version("django-jugpush")
