@@ -14,6 +14,7 @@ from benchmarks.drop_test.pace import publications
 async def main() -> None:
     django.setup()
     layer = get_channel_layer()
+    await layer.group_send("nobody", {"type": "news"})  # the first connects
     for data in publications():
         await layer.group_send("news", {"type": "news", "text": json.dumps(data)})
 

@@ -12,6 +12,7 @@ def main() -> None:
 
     import django_jugpush as push
 
+    push.publish("nobody", None)  # the first imports and connects
     for data in publications():
         push.publish("news", data, raise_on_error=True)
 
