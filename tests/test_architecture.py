@@ -55,6 +55,7 @@ STANDARD = sys.stdlib_module_names - {"asyncio"}
 EXCEPTIONS = {
     "brokers.redis.feed": {"asyncio"},  # a feed lives on the server's event loop
     "brokers.redis.reader": {"asyncio"},
+    "brokers.redis.tasks": {"asyncio"},
     "brokers.juggernaut2011": {"asyncio"},
 }
 """Packages that single modules may import beyond their room's."""

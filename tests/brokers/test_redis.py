@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from django_jugpush.brokers.redis import RedisBroker, RedisFeed, RedisNames
-from django_jugpush.core.channels import full_name
-from django_jugpush.core.publication import Publication
+from django_jugpush.brokers.redis import RedisBroker, RedisNames
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
+from tests.brokers.ear import ear, publication, until
 from tests.redis_server import RedisServer, running_redis
 
 
@@ -30,55 +27,6 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A redis-server that the test may kill."""
     with running_redis(tmp_path) as server:
         yield server
-
-
-class Ear:
-    """A feed with what it heard."""
-
-    def __init__(self, url: str, namespace: str = "tests", **options: float) -> None:
-        self.namespace = namespace
-        self.feed = RedisFeed(url, namespace=namespace, **options)
-        self.heard: asyncio.Queue[Publication] = asyncio.Queue()
-
-    def deliver(self, publications: Sequence[Publication]) -> None:
-        for publication in publications:
-            self.heard.put_nowait(publication)
-
-    async def listen(self, *channels: str) -> None:
-        names = [full_name(self.namespace, channel) for channel in channels]
-        self.feed.listen(names)
-        async with asyncio.timeout(5):
-            for name in names:
-                await self.feed.ready(name)
-
-    async def next(self) -> Publication:
-        async with asyncio.timeout(5):
-            return await self.heard.get()
-
-    async def nothing_before(self, broker: RedisBroker, channel: str) -> None:
-        """Assert that the next thing heard is what is published now, so that nothing came before it."""
-        broker.publish([publication(channel, b'"marker"', namespace=self.namespace)])
-        assert bytes((await self.next()).data) == b'"marker"'
-
-
-@contextlib.asynccontextmanager
-async def ear(url: str, namespace: str = "tests", **options: float) -> AsyncIterator[Ear]:
-    one = Ear(url, namespace, **options)
-    await one.feed.start(one.deliver)
-    try:
-        yield one
-    finally:
-        await one.feed.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the conditions are redis-server's, which sets no event
-            await asyncio.sleep(0.01)
-
-
-def publication(channel: str, data: bytes = b"1", namespace: str = "tests") -> Publication:
-    return Publication(id="id", channel=channel, namespace=namespace, data=msgspec.Raw(data))
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:

@@ -36,10 +36,11 @@ if epoch then
   offset = last_offset + 1
   ms = math.max(ms, tonumber(last_ms))
 else
-  -- Whatever is there is of a stream that is forgotten.
   epoch = new_epoch
-  redis.call('DEL', stream)
+  -- First what a full Redis refuses: after a DEL it would take all the rest.
   redis.call('HSET', meta, 'epoch', epoch)
+  -- Whatever is there is of a stream that is forgotten.
+  redis.call('DEL', stream)
 end
 last = string.format('%.0f-%.0f', offset, ms)
 

@@ -28,6 +28,7 @@ from django_jugpush.exceptions import BrokerError
 from .names import RedisNames
 from .reader import Reader
 from .scripts import decode
+from .tasks import Tasks, heed_cancellation
 
 __all__ = ["FIRST_PAUSE", "LONGEST_PAUSE", "RedisFeed"]
 
@@ -112,7 +113,7 @@ class RedisFeed(Feed):
         self._firehose = Firehose(namespace=namespace, max_size=max_size)
         self._deliver: Deliver = lambda publications: None
         self._task: asyncio.Task[None] | None = None
-        self._tasks: asyncio.TaskGroup | None = None
+        self._tasks: Tasks | None = None
         # By their names in Redis. This, not what redis-py remembers, is the truth that a new connection follows.
         self._channels: dict[str, _Channel] = {}
         self._asking: list[str] = []
@@ -172,6 +173,7 @@ class RedisFeed(Feed):
                 async with client, client.pubsub() as pubsub:
                     await self._reader.connect(client)
                     await pubsub.subscribe(*filter(None, [self._control_channel, self._firehose_channel]))
+                    heed_cancellation()
                     if failures:
                         logger.warning("Redis can be heard again, after %d attempts.", failures)
                     failures = 0
@@ -189,9 +191,10 @@ class RedisFeed(Feed):
         """Hear, subscribe and ask until a connection breaks."""
         self.is_connected = True
         self._asking = list(self._channels)
-        async with asyncio.TaskGroup() as self._tasks:
-            for coroutine in (self._reader.run(client), self._hear(pubsub), self._subscribe(pubsub), self._sweep()):
-                self._tasks.create_task(coroutine)
+        self._tasks = Tasks()
+        for coroutine in (self._reader.run(client), self._hear(pubsub), self._subscribe(pubsub), self._sweep()):
+            self._tasks.start(coroutine)
+        await self._tasks.fail()
 
     def _connection_lost(self) -> None:
         self.is_connected = False
@@ -215,6 +218,7 @@ class RedisFeed(Feed):
             else:
                 pinged = True
                 await pubsub.ping()
+            heed_cancellation()
 
     def _receive(self, message: dict[str, Any]) -> None:
         if message["type"] == "message" and message["channel"].decode() == self._firehose_channel:
@@ -263,7 +267,7 @@ class RedisFeed(Feed):
     def _look_behind(self, channel: _Channel) -> None:
         if channel.follower.is_behind and not channel.is_catching_up and self._tasks:
             channel.is_catching_up = True
-            self._tasks.create_task(self._catch_up(channel))
+            self._tasks.start(self._catch_up(channel))
 
     async def _catch_up(self, channel: _Channel) -> None:
         """Read a channel's stream until nothing is missing."""
@@ -313,6 +317,7 @@ class RedisFeed(Feed):
                 del self._channels[name], self._leaving[name]
             if due:
                 await pubsub.unsubscribe(*due)
+            heed_cancellation()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(next(iter(self._leaving.values()), None)):
                     await self._changed.wait()
@@ -344,7 +349,5 @@ def _agrees(end: Position | None, before: Position, after: Position | None) -> b
 
 
 def _log(error: Exception) -> None:
-    while isinstance(error, ExceptionGroup):  # one connection takes the other with it
-        error = error.exceptions[0]
     expected = isinstance(error, redis.RedisError | OSError | BrokerError)
     logger.error("Redis cannot be heard; trying again until it can: %s", error, exc_info=None if expected else error)

@@ -20,6 +20,7 @@ from django_jugpush.exceptions import BrokerUnavailable
 
 from .names import RedisNames
 from .scripts import FOLLOW, READ, RENEW, Answer, Argument, encode, parse_answer, parse_position, since_arguments
+from .tasks import heed_cancellation
 
 __all__ = ["Reader"]
 
@@ -203,6 +204,7 @@ async def _send(client: redis.asyncio.Redis, commands: Sequence[Sequence[Argumen
         for command in commands:
             pipeline.execute_command(*command)
         answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        heed_cancellation()
         return answers
 
 
