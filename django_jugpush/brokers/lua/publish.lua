@@ -4,15 +4,17 @@
 --                kept and kept_at (what new subscribers are given, and the id of its entry)
 --       stream   the newest entries; the id of each is its offset and the time in milliseconds
 -- ARGV  where it is heard, payload, id of the publication, epoch if the stream begins,
---       entries that are kept, milliseconds for which they are, seconds for which the meta hash is,
---       "1" if new subscribers are given it, "1" if it may be here already
+--       entries that are kept, milliseconds for which they are, "1" if new subscribers are given it,
+--       "1" if it may be here already
 --
 -- Answers its position.
 
 local meta, stream = KEYS[1], KEYS[2]
 local channel, payload, id, new_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local length, kept_ms, meta_seconds = ARGV[5], ARGV[6], ARGV[7]
-local is_kept, again = ARGV[8] == '1', ARGV[9] == '1'
+local length, kept_ms, is_kept, again = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
+local DAY = 24 * 3600 * 1000
+-- The epoch is known far longer than what was published: 30 days, and up to one more, as it is not renewed each time.
+local META_SECONDS = 31 * 24 * 3600
 
 local known = redis.call('HMGET', meta, 'epoch', 'last', 'id', 'kept_at')
 local epoch, last = known[1], known[2]
@@ -30,11 +32,12 @@ end
 
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local offset = 1
+local offset, is_new_day = 1, true
 if epoch then
   local last_offset, last_ms = string.match(last, '^(%d+)-(%d+)$')
   offset = last_offset + 1
   ms = math.max(ms, tonumber(last_ms))
+  is_new_day = math.floor(ms / DAY) ~= math.floor(last_ms / DAY)
 else
   epoch = new_epoch
   -- First what a full Redis refuses: after a DEL it would take all the rest.
@@ -49,9 +52,11 @@ if is_kept then
   redis.call('PERSIST', meta)
 else
   redis.call('HSET', meta, 'last', last, 'id', id)
-  redis.call('EXPIRE', meta, meta_seconds)
   if known[4] then
     redis.call('HDEL', meta, 'kept', 'kept_at')
+  end
+  if is_new_day or known[4] then
+    redis.call('EXPIRE', meta, META_SECONDS)
   end
 end
 

@@ -16,7 +16,8 @@ end
 
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = string.format('1-%.0f', math.max(ms, tonumber(string.match(known[2], '%-(%d+)$'))))
+-- Later than whatever the stream had, for of two epochs the later one counts.
+local last = string.format('1-%.0f', math.max(ms, string.match(known[2], '%-(%d+)$') + 1))
 redis.call('HSET', meta, 'epoch', epoch, 'last', last, 'id', '')
 if known[3] then
   -- It is of before the beginning.

@@ -22,9 +22,6 @@ __all__ = ["RedisBroker"]
 RETRY_WITHIN = 0.3
 """Seconds after its beginning within which a publish is tried again, so that it ends in about one."""
 
-META_SECONDS = 30 * 24 * 3600
-"""How long a channel's epoch is known after its newest publication: far longer than that is kept."""
-
 CLOCK_LASTS = 60.0
 """Seconds after which a worse measurement of Redis's clock replaces a better one."""
 
@@ -108,7 +105,6 @@ class RedisBroker(Broker):
             epoch,
             length,
             round(seconds * 1000),
-            META_SECONDS,
             1 if publication.last and not publication.stale and bytes(publication.data) != b"null" else 0,
             1 if again else 0,
             in_full=in_full,
