@@ -58,6 +58,10 @@ SESSIONS_PER_TURN = 200
 """How many sessions are stopped in one turn of the event loop."""
 
 
+PRECISION = 0.01
+"""Seconds within which it is found out since when the control channel's stream is whole."""
+
+
 class RightsUnknown(Exception):
     """What happens to logins and rights is not heard, so nothing can be granted for the time being."""
 
@@ -381,28 +385,43 @@ class Rights:
 
     async def _catch_up(self) -> None:
         """Read what was told before this server began to hear."""
-        channel = self._authority.control_channel
-        now = self._clock()
-        since: Position | None = Position.moment(int((now - KEPT) * 1000))
         while True:
             try:
-                await self._feed.ready(channel)
-                replay = await self._feed.read(channel, since)
+                await self._feed.ready(self._authority.control_channel)
+                await self._read_past()
             except Exception as error:
                 if not isinstance(error, BrokerUnavailable):
                     logger.exception("Messages about logins and rights cannot be read.")
                 await asyncio.sleep(random.uniform(0.1, 0.5))
-                continue
-            if not replay.is_complete:
-                position = replay.position
-                heard_from = position.ms / 1000 if position else self._clock()
-                self.revocations.forget_before(self._hears_from or heard_from)
-            self.take(replay.publications)
-            since = replay.position
-            if not replay.more:
+            else:
                 break
         self.is_blind = False
         self._caught_up.set()
+
+    async def _read_past(self) -> None:
+        now = self._clock()
+        begins = await self._find_beginning(now)
+        if begins > now - KEPT:
+            self.revocations.forget_before(begins if self._hears_from is None else min(begins, self._hears_from))
+        since: Position | None = _moment(begins)
+        more = True
+        while more:
+            replay = await self._feed.read(self._authority.control_channel, since)
+            self.take(replay.publications)
+            since, more = replay.position, replay.more
+
+    async def _find_beginning(self, now: float) -> float:
+        """Return since when the stream is whole, by halving: it may be younger than what it should hold."""
+        channel, missing, whole = self._authority.control_channel, now - KEPT, now
+        if (await self._feed.read(channel, _moment(missing))).is_complete:
+            return missing
+        while whole - missing > PRECISION:
+            middle = (missing + whole) / 2
+            if (await self._feed.read(channel, _moment(middle))).is_complete:
+                whole = middle
+            else:
+                missing = middle
+        return whole
 
     def _look_whether_blind(self, now: float) -> None:
         """Nobody hears of a login that ended while nobody tells of it."""
@@ -441,3 +460,7 @@ class Rights:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _moment(at: float) -> Position:
+    return Position.moment(int(at * 1000))
