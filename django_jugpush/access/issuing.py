@@ -29,11 +29,13 @@ def connection_token(request_or_user: Any, *, login: str | None = None, lifetime
     """
     Return a token that says to the push server who its bearer is; the channels' rules decide what that opens.
 
+    Give the request of a view that has authenticated its user, also one of Django REST framework; or the user, if there
+    is no request. None and an ``AnonymousUser`` stand for a visitor. The token is bound to the session's login, if it
+    was a session by which the user was recognized.
+
     Args:
-        request_or_user: The request of a view that has authenticated its user, also of Django REST framework; or the
-            user, if there is no request or it is another's. None and an ``AnonymousUser`` stand for a visitor.
-        login: A name for the login or the device, such as ``"device-7"``, which :func:`disconnect` and
-            :func:`revoke` can name. By default the session's login, if the user was recognized by a session.
+        request_or_user: Who asks.
+        login: A name for the login in the place of the session's, such as a device's, for :func:`revoke`.
         lifetime: Seconds within which it must be presented; twelve hours at most.
     """
     now = time.time()
@@ -57,7 +59,7 @@ def subscription_token(
     channel and the bearer's own user are granted otherwise; text is not, since a visitor may have chosen it.
 
     Args:
-        request_or_user: As for :func:`connection_token`.
+        request_or_user: Who asks, as for :func:`connection_token`.
         to: What stands for one channel.
         login: As for :func:`connection_token`.
         lifetime: As for :func:`connection_token`.
@@ -88,12 +90,12 @@ def session_channel(request: Any, *, create: bool = False) -> str | None:
     """
     Return the name of the channel of the visitor's session: ``session:`` and a random id.
 
-    With it something can be told to a visitor who is not signed in. It becomes another when somebody signs in.
+    With it something can be told to a visitor who is not signed in. It becomes another when somebody signs in. For a
+    visitor who has no session it is None, so that no robot fills the table of sessions.
 
     Args:
         request: Of the visitor.
-        create: Begin a session for a visitor who has none, which sets a cookie. Without it None is returned then, and
-            no robot fills the table of sessions.
+        create: Begin a session for a visitor who has none, which sets a cookie.
     """
     session: SessionBase | None = getattr(http_request(request), "session", None)
     if session is None:

@@ -346,9 +346,12 @@ class Session:
         """Return the grants whose time has come, in seconds since 1970; each once, until it is renewed or put off."""
         if now < self._renew_at:
             return []
-        times = {grant.channel: grant.renew_at for grant in self.grants.values() if grant.renew_at is not None}
-        self._renew_at = min((at for at in times.values() if at > now), default=math.inf)
-        return [self.grants[channel] for channel, at in times.items() if at <= now]
+        due = [grant for grant in self.grants.values() if grant.renew_at is not None and grant.renew_at <= now]
+        for grant in due:
+            self.grants[grant.channel] = replace(grant, renew_at=None)
+        times = (grant.renew_at for grant in self.grants.values() if grant.renew_at is not None)
+        self._renew_at = min(times, default=math.inf)
+        return [self.grants[grant.channel] for grant in due]
 
     def renew(self, grant: Grant, token: str) -> None:
         """Let a subscription go on, on another grant; the client gets the token with which it comes back."""

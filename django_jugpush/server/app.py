@@ -147,7 +147,7 @@ class PushServer:
         self._notices = Notices(takers)
         # What cannot be posted is posted again, so it comes as soon as this server can be reached.
         hears_from = time.time() if publish_endpoint else None
-        self._rights = (
+        self.rights = (
             Rights(authority, feed, self.hub, self.counts, self._process, hears_from=hears_from) if authority else None
         )
         self._asking: dict[Session, dict[int, asyncio.Task[None]]] = {}
@@ -193,8 +193,8 @@ class PushServer:
             if self._ticking is None and (self._claim is None or await self._claim.take()):
                 await self._notices.start()
                 await self._feed.start(self.deliver)
-                if self._rights:
-                    await self._rights.start()
+                if self.rights:
+                    await self.rights.start()
                 self._ticking = asyncio.create_task(self._tick_for_ever(), name="jugpush-heartbeats")
 
     async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - says what happens, not only that it is late
@@ -218,8 +218,8 @@ class PushServer:
                 self._ticking.cancel()
                 await asyncio.wait([self._ticking])
                 self._ticking = None
-                if self._rights:
-                    await self._rights.stop()
+                if self.rights:
+                    await self.rights.stop()
                 await self._feed.stop()
                 await self._notices.stop()
                 if self._claim:
@@ -283,8 +283,8 @@ class PushServer:
 
     def deliver(self, publications: Sequence[Publication]) -> None:
         """Fan publications out, but not faster than their channel allows."""
-        if self._rights:
-            publications = self._rights.take(publications)
+        if self.rights:
+            publications = self.rights.take(publications)
         self.counts.received += len(publications)
         now = self._clock()
         for publication in publications:
@@ -345,8 +345,8 @@ class PushServer:
                     self.hub.unsubscribe(session, channel)
             case SubscriptionStarted():
                 self.hub.subscribe(session, event.grant.full_name, has=event.position)
-                if self._rights:
-                    self._rights.subscribed(session, event.grant)
+                if self.rights:
+                    self.rights.subscribed(session, event.grant)
                 self._notices.subscribed(session, event.grant)
             case SubscriptionEnded():
                 self.hub.unsubscribe(session, event.grant.full_name)
@@ -359,15 +359,15 @@ class PushServer:
                 self._stop_asking(session)
                 self._opening.cancel(session)
                 self.hub.leave(session)
-                if self._rights:
-                    self._rights.ended(session)
+                if self.rights:
+                    self.rights.ended(session)
                 self._notices.ended(session)
 
     def _decide(self, session: Session, event: SubscribeRequested) -> None:
         try:
             answer = self._authorize(event.channel, event.token)
-            if self._rights:
-                answer = self._rights.checked(answer)
+            if self.rights:
+                answer = self.rights.checked(answer)
         except Exception as error:
             self._refuse(session, event, error)
         else:
@@ -381,8 +381,8 @@ class PushServer:
 
         async def ask() -> None:
             try:
-                assert self._rights is not None
-                grant = await self._rights.ask(question)
+                assert self.rights is not None
+                grant = await self.rights.ask(question)
             except Exception as error:
                 self._refuse(session, event, error)
             else:
@@ -404,13 +404,13 @@ class PushServer:
     def _refuse(self, session: Session, event: SubscribeRequested, error: Exception) -> None:
         code, detail = _explain(error)
         self._refusals.add(code, event.channel, detail)
-        renew = self._rights.renew_id() if self._rights and code is ErrorCode.TOKEN_EXPIRED else None
+        renew = self.rights.renew_id() if self.rights and code is ErrorCode.TOKEN_EXPIRED else None
         session.refuse(event.request, code, detail, renew=renew)
 
     def _open(self, session: Session, event: SubscribeRequested, grant: Grant) -> None:
         """Accept a subscription as soon as its channel is heard; what is published meanwhile comes after the answer."""
-        if self._rights:
-            grant = self._rights.with_past(session, grant)
+        if self.rights:
+            grant = self.rights.with_past(session, grant)
         channel = grant.full_name
         self.hub.reserve(session, channel)
 
@@ -418,7 +418,7 @@ class PushServer:
             if replay is None:
                 self._refusals.add(ErrorCode.INTERNAL, grant.channel, NOT_HEARD)
                 session.refuse(event.request, ErrorCode.INTERNAL, NOT_HEARD)
-            elif self._rights and not self._rights.is_good(grant):
+            elif self.rights and not self.rights.is_good(grant):
                 session.refuse(event.request, ErrorCode.REAUTHORIZE)
             if replay is None or not self._accept(session, event, grant, replay):
                 self.hub.unsubscribe(session, channel)
@@ -436,7 +436,7 @@ class PushServer:
             position=replay.position,
             more=replay.more,
             spread=self.hub.gap_spread(),
-            token=self._rights.resume_token(grant) if self._rights and not replay.more else None,
+            token=self.rights.resume_token(grant) if self.rights and not replay.more else None,
         )
 
     def _encoded(self, publications: Sequence[Publication]) -> list[bytes]:
@@ -466,14 +466,14 @@ class PushServer:
                 logger.exception("Heartbeats failed.")
 
     async def _tick(self) -> None:
-        if self._rights:
-            self._rights.tick()
+        if self.rights:
+            self.rights.tick()
         spread = self.hub.gap_spread()
         for number, session in enumerate(self.hub, start=1):
             if session.tick(self._clock(), spread=spread if spread >= MIN_SPREAD else None):
                 self._process(session)
-            if self._rights:
-                self._rights.tick_session(session)
+            if self.rights:
+                self.rights.tick_session(session)
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
 

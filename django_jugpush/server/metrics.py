@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.commands import Command
+from django_jugpush.core.control import Kind
 
 from .asgi import answer, serve_health
 from .types import Receive, Scope, Send
@@ -54,6 +55,21 @@ class ServerCollector(Collector):
         yield _counters("refused", "Connections that were refused.", "code", refused)
         ended = {code.name if code else "NONE": counts.ended[code] for code in (None, *DisconnectCode)}
         yield _counters("disconnects", "Connections that ended; NONE is by the client.", "code", ended)
+        yield from _rights_metrics(server)
+
+
+def _rights_metrics(server: PushServer) -> Iterable[Metric]:
+    counts, rights = server.counts, server.rights
+    control = {kind: counts.control[kind] for kind in (*get_args(Kind), "dropped")}
+    yield _counters("control_messages", "Messages about logins and rights, by kind.", "kind", control)
+    stopped = {code.name: counts.stopped[code] for code in ErrorCode}
+    yield _counters("subscriptions_ended", "Subscriptions that the server ended.", "code", stopped)
+    renewals = {outcome: counts.renewals[outcome] for outcome in ("renewed", "ended", "put_off")}
+    yield _counters("renewals", "Renewals of subscriptions, by outcome.", "outcome", renewals)
+    yield _gauge("questions", "Questions to the project that wait.", len(rights.questions) if rights else 0)
+    yield _gauge(
+        "rights_known", "Whether it is heard what happens to rights.", int(rights is None or not rights.is_blind)
+    )
 
 
 class OpsApplication:

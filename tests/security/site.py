@@ -178,7 +178,7 @@ class PushProcess:
         self.thread = threading.Thread(target=self.server.run, args=[[listener]])
         self.thread.start()
         deadline = time.monotonic() + TIMEOUT
-        self.rights = self.push._rights
+        self.rights = self.push.rights
         while not (self.push.is_connected and self.server.started and not self.rights.is_blind):
             assert time.monotonic() < deadline
             time.sleep(0.01)

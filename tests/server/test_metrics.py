@@ -61,6 +61,7 @@ def test_everything_is_counted_once(serve):
             "channels": 1,
             "broker_connected": 1,
             "ready": 1,
+            "rights_known": 1,
             "publications_received_total": 2,
             "publications_delivered_total": 2,
             "commands_total subscribe": 3,
@@ -111,6 +112,9 @@ def test_series_are_there_from_the_start():
         "errors": [code.name for code in ErrorCode],
         "refused": codes,
         "disconnects": ["NONE", *codes],
+        "control_messages": ["revoke", "reauthorize", "disconnect", "dropped"],
+        "subscriptions_ended": [code.name for code in ErrorCode],
+        "renewals": ["renewed", "ended", "put_off"],
     }
 
 
