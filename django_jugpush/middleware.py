@@ -11,8 +11,10 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_cache_control
 
 from .access.logins import LOGIN_KEY, stored_login
+from .access.pages import PRIVATE
 from .access.receivers import ENDED
 from .access.revocation import end_login
 
@@ -21,9 +23,10 @@ __all__ = ["LoginMiddleware"]
 
 class LoginMiddleware:
     """
-    Ends what listens for a login that a view ended without Django's saying so.
+    Ends what listens for a login that a view ended without Django's saying so, and keeps pages with tokens private.
 
-    Such are ``login()`` over another user's session and ``request.session.flush()``. Put it below
+    Such logins are those that ``login()`` over another user's session and ``request.session.flush()`` have ended.
+    Pages that got a token get ``Cache-Control: private``, for caches outside of Django. Put it below
     ``SessionMiddleware``. It reads no session by itself, so pages that do not look at theirs stay cacheable.
     """
 
@@ -42,13 +45,19 @@ class LoginMiddleware:
             return self._respond(request, emptied)
         response: HttpResponseBase = self.get_response(request)
         _end(request, emptied)
-        return response
+        return _marked(request, response)
 
     async def _respond(self, request: HttpRequest, emptied: list[tuple[str, str]]) -> HttpResponseBase:
         response: HttpResponseBase = await self.get_response(request)
         if emptied:
             await sync_to_async(_end)(request, emptied)
-        return response
+        return _marked(request, response)
+
+
+def _marked(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    if getattr(request, PRIVATE, False):
+        patch_cache_control(response, private=True)
+    return response
 
 
 def _watch(request: HttpRequest) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.urls import path
 
 from django_jugpush.access.logins import LOGIN_KEY
+from django_jugpush.html import subscribe
 from tests.access.conftest import told  # noqa: F401 - a fixture
 
 BACKENDS = ["db", "cached_db", "cache", "file", "signed_cookies"]
@@ -34,6 +35,8 @@ def view(request, what):
         case "crash":
             request.session.flush()
             raise RuntimeError("after the flush")
+        case "token":
+            return HttpResponse(subscribe(request, []))
         case "cycle":
             request.session.cycle_key()
     return HttpResponse()
@@ -111,6 +114,12 @@ def test_async_views_are_watched_too(async_client, alice, bob, told, what):  # n
 def test_page_that_does_not_look_at_the_session_stays_as_it_is(client, signed_in):
     """No query, and no ``Vary: Cookie``."""
     assert not client.get("/nothing/").has_header("Vary")
+
+
+def test_page_with_a_token_is_private(client, signed_in):
+    """For caches that know nothing of Django; other pages say nothing of it."""
+    assert client.get("/token/").headers["Cache-Control"] == "private"
+    assert not client.get("/nothing/").has_header("Cache-Control")
 
 
 def test_project_without_sessions_gets_through(rf):

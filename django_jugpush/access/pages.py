@@ -36,13 +36,25 @@ from .logins import LOGIN_KEY, stored_login
 from .moments import moment_of, started_at
 from .tokens import MAX_AFTER, make_connection_token, make_public_token, make_subscription_token
 
-__all__ = ["RENEW_HEADER", "LiteralName", "Nothing", "PageSubscription", "Visitor", "page_subscriptions", "visitor"]
+__all__ = [
+    "PRIVATE",
+    "RENEW_HEADER",
+    "LiteralName",
+    "Nothing",
+    "PageSubscription",
+    "Visitor",
+    "page_subscriptions",
+    "visitor",
+]
 
 logger = logging.getLogger("django_jugpush.access")
 
 
 RENEW_HEADER = "X-Juggernaut-Renew"
 """Sent by a client that fetches its page again: the ids of what made that necessary, separated by commas."""
+
+PRIVATE = "_jugpush_private"
+"""The attribute of a request whose page is one visitor's."""
 
 _AFTER = re.compile(r"[0-9A-Za-z_-]{8}")
 
@@ -220,5 +232,6 @@ def _after(request: HttpRequest) -> list[str]:
 def _keep_private(request: HttpRequest) -> None:
     # django.middleware.cache asks for this attribute, in cache_page too.
     request._cache_update_cache = False  # type: ignore[attr-defined]
+    setattr(request, PRIVATE, True)
     if (session := getattr(request, "session", None)) is not None:
         session.get(LOGIN_KEY)  # reading it, and not only its key, is what gives the response Vary: Cookie

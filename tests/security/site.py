@@ -11,6 +11,7 @@ import time
 import uvicorn
 from django.contrib.auth import get_user_model, login, logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
+from django.core.asgi import get_asgi_application
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template import engines
@@ -19,7 +20,7 @@ from django.urls import path
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from django_jugpush.asgi import make_push_server
+from django_jugpush.asgi import make_push_server, push_application
 from django_jugpush.server.app import uvicorn_options
 from tests.server.conftest import TIMEOUT
 from tests.test_html import elements
@@ -95,7 +96,7 @@ class Browser(Client):
 class Tab:
     """A page's connection, which keeps all that it hears with the time of it."""
 
-    def __init__(self, port, **options):
+    def __init__(self, port, *, greet=True, **options):
         url = f"ws://127.0.0.1:{port}/juggernaut/websocket?protocol=1"
         options = {"open_timeout": TIMEOUT, "ping_interval": None, "close_timeout": 1} | options
         self._stack = contextlib.ExitStack()
@@ -107,7 +108,8 @@ class Tab:
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.wait(lambda word: word.get("type") in ("connected", "disconnect"))
+        if greet:
+            self.wait(lambda word: word.get("type") in ("connected", "disconnect"))
 
     def subscribe(self, channel, token=None, since=None):
         """Ask, and return the answer."""
@@ -167,12 +169,13 @@ class Tab:
 class PushProcess:
     """A push server of the project under uvicorn, in a thread."""
 
-    def __init__(self, **options):
+    def __init__(self, *, mounted=False, **options):
         self.push = make_push_server(**{"is_exclusive": False} | options)
+        application = push_application(get_asgi_application(), push=self.push) if mounted else self.push
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            self.push, log_config=None, timeout_graceful_shutdown=2, **uvicorn_options(self.push.config)
+            application, log_config=None, timeout_graceful_shutdown=2, **uvicorn_options(self.push.config)
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=[[listener]])
