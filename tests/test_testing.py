@@ -215,3 +215,12 @@ def test_a_stale_publication_is_shown(settings):
     from django_jugpush.testing import Record
 
     assert str(Record(channel="x", data=None, exclude=(), stale="size", id="1")) == "x: stale (size)"
+
+
+@pytest.mark.django_db
+def test_what_push_servers_are_told_of_rights_is_not_captured(alice):
+    """It is no publication of the project's."""
+    with capture_publications() as published:
+        alice.is_active = False
+        alice.save()
+    assert published == []

@@ -56,8 +56,8 @@ def test_key_rotation_drops_nobody_and_a_logout_after_it_counts(servers, open_ta
     """
     The login's id is that of before.
 
-    Django gives the session another key with the first page that comes, and deletes the row of before. So pages that are
-    open ask for themselves once more, and go on.
+    Django gives the session another key with the first page that comes, and deletes the row of before. So pages that
+    are open ask for themselves once more, and go on.
     """
     user = browser("alice")
     tab = open_tab(servers[0])
