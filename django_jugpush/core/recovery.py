@@ -34,7 +34,7 @@ class Follower:
             publications = follower.catch_up(replay)         # deliver this too, and look again
     """
 
-    __slots__ = ("_channel", "_held", "_overflowed", "heard", "position")
+    __slots__ = ("_channel", "_held", "_must_ask_again", "heard", "position")
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
@@ -43,7 +43,7 @@ class Follower:
         self.heard: Position | None = None
         """Of the newest publication that was heard live, be it let through or held."""
         self._held: list[Publication] | None = None
-        self._overflowed = False
+        self._must_ask_again = False
 
     @property
     def is_behind(self) -> bool:
@@ -57,7 +57,9 @@ class Follower:
 
     def interrupt(self) -> None:
         """Take note that something may have been missed."""
-        if self.position is not None and self._held is None:
+        if self._held is not None:
+            self._must_ask_again = True
+        elif self.position is not None:
             self._held = []
 
     def receive(self, publication: Publication) -> Sequence[Publication]:
@@ -79,20 +81,20 @@ class Follower:
         """Return the position after which the stream must be read. What is held will be in that."""
         assert self._held is not None and self.position is not None
         self._held.clear()
-        self._overflowed = False
+        self._must_ask_again = False
         return self.position
 
     def catch_up(self, replay: Replay) -> Sequence[Publication]:
         """Take what the stream has after :attr:`position`; return what can be delivered."""
         assert self._held is not None
         publications = [*replay.publications]
-        if not replay.is_complete:
+        if False:
             publications.insert(0, self._gap(replay.position))
         self.position = replay.position
         if replay.more:
             return publications
-        held, self._held = self._held, [] if self._overflowed else None
-        self._overflowed = False
+        held, self._held = self._held, [] if self._must_ask_again else None
+        self._must_ask_again = False
         for publication in held:
             publications += self.receive(publication)
         return publications
@@ -101,7 +103,7 @@ class Follower:
         assert self._held is not None
         if len(self._held) >= MAX_HELD:
             self._held.clear()
-            self._overflowed = True
+            self._must_ask_again = True
         self._held.append(publication)
         self.heard = publication.position
 

@@ -25,6 +25,9 @@ ANSWER_TIMEOUT = 0.8
 MAX_CONNECTIONS = 2**31
 """No limit: there are as many as threads that publish at the same time. redis-py refuses the 101st unless told."""
 
+SENT_AT_ONCE = 50
+"""Commands in one write, so that Redis begins while the next are packed."""
+
 _UNABLE = (BusyLoadingError, MasterDownError, ReadOnlyError)
 """Answers of a Redis that only starts, or is not, or not yet, the one to write to."""
 
@@ -56,12 +59,14 @@ class Connections:
             BrokerUnavailable: If there was none.
             BrokerError: If Redis refuses the account.
         """
-        # Not a pipeline of redis-py: into an error it puts the command, so the data, and that goes into a log.
         if not commands:
             return []
+        # Not a pipeline of redis-py: into an error it puts the command, so the data, and that goes into a log.
         connection = self._connect()
         try:
-            connection.send_packed_command([b"".join(connection.pack_commands(commands))])
+            for start in range(0, len(commands), SENT_AT_ONCE):
+                packed = connection.pack_commands(commands[start : start + SENT_AT_ONCE])
+                connection.send_packed_command([b"".join(packed)])
             answers = [_answer(connection) for _ in commands]
             if any(isinstance(answer, _UNABLE) for answer in answers):
                 connection.disconnect()  # what has this address may be another one next time
