@@ -23,7 +23,8 @@ from .brokers.local import LocalFeed
 from .claim import LocalClaim
 from .conf import Config, SecretURL, derived_keys, get_config
 from .devserver import PushThread
-from .server.app import PushServer, ServerConfig, uvicorn_options
+from .server.app import PushServer, ServerConfig
+from .server.http import uvicorn_options
 from .server.notices import Taker
 from .server.publish import PublishEndpoint
 from .server.types import ASGIApplication, Receive, Scope, Send
@@ -55,6 +56,10 @@ def make_push_server(*, broker: str | None = None, path: str | None = None, is_e
             path=path,
             max_message_size=config.MAX_MESSAGE_SIZE,
             max_subscriptions=config.MAX_SUBSCRIPTIONS,
+            max_channels=config.MAX_CHANNELS,
+            max_connections=config.MAX_CONNECTIONS,
+            max_connections_per_address=config.MAX_CONNECTIONS_PER_ADDRESS,
+            max_connections_per_user=config.MAX_CONNECTIONS_PER_USER,
             max_pending=config.MAX_PENDING,
             ping_interval=config.PING_INTERVAL,
             refresh_rate=config.REFRESH_RATE,
@@ -109,7 +114,7 @@ def _make_takers(config: Config) -> list[Taker]:
 def make_push_thread() -> PushThread:
     """Put together what ``runserver`` runs beside the web server."""
     push = make_push_server(is_exclusive=False)
-    return PushThread(push, path=push.config.path, options=uvicorn_options(push.config))
+    return PushThread(push, path=push.config.path, options=uvicorn_options(push))
 
 
 def push_application(application: ASGIApplication, *, push: ASGIApplication | None = None) -> ASGIApplication:

@@ -55,6 +55,9 @@ class Config:
     ALLOWED_ORIGINS: tuple[str, ...] = ()
     """Origins that may connect, beside those that ``ALLOWED_HOSTS`` and ``CSRF_TRUSTED_ORIGINS`` allow."""
 
+    REQUIRE_ORIGIN: bool = False
+    """Whether programs that are no browsers, and so send no ``Origin``, are kept out."""
+
     PUBLISH_FROM: tuple[str, ...] = ()
     """Networks, beside the loopback, from which the publish endpoint takes signed publications."""
 
@@ -69,6 +72,18 @@ class Config:
 
     MAX_SUBSCRIPTIONS: int = 100
     """Channels that one connection may be subscribed to."""
+
+    MAX_CHANNELS: int = 100_000
+    """Channels that all connections of one push server together may be subscribed to."""
+
+    MAX_CONNECTIONS: int | None = None
+    """Connections of one push server. None: as many as it may have open files, less 200."""
+
+    MAX_CONNECTIONS_PER_ADDRESS: int | None = 1000
+    """Connections of one client address to one push server; of IPv6, of one /64. None: any number."""
+
+    MAX_CONNECTIONS_PER_USER: int | None = 100
+    """Connections of one signed-in user to one push server. None: any number."""
 
     MAX_PENDING: int = 1_048_576
     """Bytes that may wait for a client that reads slowly."""
@@ -269,6 +284,21 @@ def _size(value: object) -> int:
     raise ValueError("a whole number greater than 0")
 
 
+def _size_or_none(value: object) -> int | None:
+    if value is None:
+        return None
+    try:
+        return _size(value)
+    except ValueError:
+        raise ValueError("a whole number greater than 0, or None") from None
+
+
+def _yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("True or False")
+
+
 def read_history(value: object) -> tuple[int, float]:
     """
     Return how many publications are kept, and for how many seconds.
@@ -351,11 +381,16 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "IN_NAMESPACE": _path_or_none,
     "USER_CHANNEL": _path_or_none,
     "ALLOWED_ORIGINS": _origins,
+    "REQUIRE_ORIGIN": _yes_or_no,
     "PUBLISH_FROM": _networks,
     "HISTORY": read_history,
     "REFRESH_RATE": _size,
     "MAX_MESSAGE_SIZE": _size,
     "MAX_SUBSCRIPTIONS": _size,
+    "MAX_CHANNELS": _size,
+    "MAX_CONNECTIONS": _size_or_none,
+    "MAX_CONNECTIONS_PER_ADDRESS": _size_or_none,
+    "MAX_CONNECTIONS_PER_USER": _size_or_none,
     "MAX_PENDING": _size,
     "PING_INTERVAL": _seconds,
     "LEGACY_CHANNEL": _legacy_channel,

@@ -25,7 +25,7 @@ from django_jugpush.checks import check_setting
 from django_jugpush.conf import derived_keys, get_config, get_namespace
 from django_jugpush.exceptions import InvalidToken, SubscriptionDenied
 from django_jugpush.publishing.delivery import use_broker
-from django_jugpush.server.app import uvicorn_options
+from django_jugpush.server.http import uvicorn_options
 from django_jugpush.testing import capture_publications
 from tests.app import tenants
 from tests.app.models import Order, Place
@@ -275,7 +275,7 @@ def push_url(settings, redis_server):
     settings.JUGPUSH |= {"BROKER": redis_server.url}
     push = make_push_server()
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(push, log_config=None, **uvicorn_options(push.config)))
+    server = uvicorn.Server(uvicorn.Config(push, log_config=None, **uvicorn_options(push)))
     thread = threading.Thread(target=server.run, args=[[listener]])
     thread.start()
     yield f"ws://127.0.0.1:{listener.getsockname()[1]}/juggernaut/websocket?protocol=1"

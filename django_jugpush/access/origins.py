@@ -34,7 +34,7 @@ def origin_allowed(origin: str | None, *, scheme: str, headers: Mapping[str, str
         headers: The request's; names in lower case.
     """
     if origin is None:
-        return _is_no_foreign_page(headers)
+        return not get_config().REQUIRE_ORIGIN and _is_no_foreign_page(headers)
     if _is_listed(origin, [*get_config().ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS]):
         return True
     parsed = _parse(origin)

@@ -2,7 +2,7 @@
 Every code that a browser can get: one closed table.
 
 Error codes answer a command; disconnect codes end a connection. The numbers follow Centrifugo's where the meaning is
-the same. WebSocket's own codes (RFC 6455, 7.4.1) can reach a client too: 1001, 1002, 1003, 1007, 1009 and 1011.
+the same. WebSocket's own codes (RFC 6455, 7.4.1) can reach a client too: 1001, 1002, 1003, 1007, 1008, 1009 and 1011.
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ class DisconnectCode(enum.IntEnum):
     SLOW = 3008, "client reads too slowly"
     SENT_AWAY = 3011, "sent away"
     NO_PONG = 3012, "no sign of life"
+    TOO_MANY_CONNECTIONS = 3014, "too many connections of one user"
     TOO_MANY_ERRORS = 3501, "too many bad commands"
     NOT_TEXT = 3502, "only text frames are understood"
     UNKNOWN_PROTOCOL = 3503, "protocol version not supported"
+    TOO_MANY_COMMANDS = 3505, "too many commands"
     ORIGIN_DENIED = 3507, "origin not allowed"
     LOGIN_ENDED = 3510, "the login has ended"

@@ -158,6 +158,10 @@ class Hub:
         """Return the channels that have listeners."""
         return frozenset(self._channels)
 
+    def has_room_for(self, channel: str, limit: int) -> bool:
+        """Tell whether a channel is, or may become, one of at most ``limit`` that have listeners."""
+        return channel in self._channels or len(self._channels) < limit
+
     def spread(self, channel: str) -> int:
         """Return over how many milliseconds the listeners of a channel should spread what they all do."""
         return self.spread_of(self.listeners(channel))

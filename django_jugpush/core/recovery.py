@@ -88,7 +88,7 @@ class Follower:
         """Take what the stream has after :attr:`position`; return what can be delivered."""
         assert self._held is not None
         publications = [*replay.publications]
-        if False:
+        if not replay.is_complete:
             publications.insert(0, self._gap(replay.position))
         self.position = replay.position
         if replay.more:

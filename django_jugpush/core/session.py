@@ -82,6 +82,33 @@ EVENT_RATE = 10.0
 EVENT_BURST = 50
 """How many it may send at once."""
 
+COMMAND_RATE = 50.0
+"""How many commands a client may send a second in the long run."""
+
+COMMAND_BURST = 200
+"""How many it may send at once, beside :data:`FAILED_TOKEN_COST` for each subscription that it may have."""
+
+FAILED_TOKEN_COST = 10
+"""How many commands one counts for whose token opens nothing. A page of before a change of keys may have only such."""
+
+MESSAGES_PER_SECOND = 1
+"""How many messages of the greatest length a client may send a second in the long run."""
+
+MESSAGES_AT_ONCE = 32
+"""How many of them at once, beside :data:`SUBSCRIBE_BYTES` for each subscription that it may have."""
+
+SUBSCRIBE_BYTES = 2048
+"""More than a ``subscribe`` takes, with the longest name, token and position."""
+
+MAX_EXCESS = 20
+"""So many commands in a row that are too many end a session."""
+
+RECOVERY_RATE = 256 * 1024
+"""Bytes of what a client has missed that may be sent to it a second in the long run."""
+
+RECOVERY_BURST = 16 * 1024 * 1024
+"""How many of them at once: a hundred channels, each with all of a usual history."""
+
 _CLIENT_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
 
 
@@ -166,7 +193,10 @@ class Session:
     __slots__ = (
         "_allowance",
         "_bad_commands",
+        "_bytes",
+        "_commands",
         "_events",
+        "_excess",
         "_explain",
         "_heard_at",
         "_held_events",
@@ -177,6 +207,7 @@ class Session:
         "_ping_due",
         "_ping_interval",
         "_public_events",
+        "_recovery",
         "_renew_at",
         "_replies",
         "_requests",
@@ -208,6 +239,13 @@ class Session:
         self._ping_interval = ping_interval
         self._explain = explain
         self._public_events = public_events
+        self._commands = Allowance(rate=COMMAND_RATE, burst=COMMAND_BURST + FAILED_TOKEN_COST * max_subscriptions)
+        self._bytes = Allowance(
+            rate=MESSAGES_PER_SECOND * max_message_size,
+            burst=MESSAGES_AT_ONCE * max_message_size + SUBSCRIBE_BYTES * max_subscriptions,
+        )
+        self._excess = 0
+        self._recovery: Allowance | None = None
         self._allowance: Allowance | None = None
         self._held_events: list[EventReceived] = []
         self._pending: dict[int, Subscribe] = {}
@@ -251,6 +289,10 @@ class Session:
         if self.state is not SessionState.CONNECTED:
             return ""
         self._heard_at = now
+        if not (self._commands.take(now) and self._bytes.take(now, min(len(data), self._max_message_size))):
+            self._receive_excess()
+            return ""
+        self._excess = 0
         # Most transports end such a connection by themselves, before they have read all of the message.
         too_long = len(data) > self._max_message_size
         command = (
@@ -339,6 +381,8 @@ class Session:
         A client that is to fetch its page again hands ``renew`` on, and waits a part of ``spread`` milliseconds.
         """
         if command := self._pending.pop(request, None):
+            if command.token is not None and code is ErrorCode.DENIED:
+                self._commands.charge(self._heard_at, FAILED_TOKEN_COST - 1)
             self._reply_error(code, command.id, detail, renew=renew, spread=spread)
             self._settle_events()
 
@@ -378,6 +422,21 @@ class Session:
                 spread=spread,
             )
         )
+
+    def may_recover(self, now: float) -> bool:
+        """
+        Tell whether the client may be sent what it has missed; ask before that is read.
+
+        A few bytes can ask for the whole history of a channel, again and again. A client that may not is told that it
+        is not recovered.
+        """
+        return self._recovery is None or self._recovery.take(now, 0)
+
+    def charge(self, size: int, *, now: float) -> None:
+        """Take note of how many bytes of what it has missed were sent to the client."""
+        if self._recovery is None:
+            self._recovery = Allowance(rate=RECOVERY_RATE, burst=RECOVERY_BURST)
+        self._recovery.charge(now, size)
 
     def refuse_event(self, event: EventReceived, code: ErrorCode, detail: str = "") -> None:
         """Tell the client that an event did not get through."""
@@ -510,6 +569,13 @@ class Session:
         self._bad_commands += 1
         if self._bad_commands >= MAX_BAD_COMMANDS:
             self.disconnect(DisconnectCode.TOO_MANY_ERRORS)
+
+    def _receive_excess(self) -> None:
+        # It is not even decoded, so the answer has no id.
+        self._reply_error(ErrorCode.LIMIT_EXCEEDED, None, "too many commands in a short time")
+        self._excess += 1
+        if self._excess >= MAX_EXCESS:
+            self.disconnect(DisconnectCode.TOO_MANY_COMMANDS)
 
     # Helpers
 

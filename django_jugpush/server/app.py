@@ -14,7 +14,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -44,15 +43,16 @@ from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, Subscrip
 
 from .asgi import dispatch
 from .counts import Counts
-from .lingering import LingeringProtocol
+from .guard import Guard
 from .notices import Notices, Taker
 from .opening import Opening
 from .questions import TooManyQuestions
 from .refusals import RefusalLog
 from .rights import Authority, Rights, RightsUnknown
+from .shares import Shares
 from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
 
-__all__ = ["PushServer", "ServerConfig", "uvicorn_options"]
+__all__ = ["PushServer", "ServerConfig"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ RETURN_RATE = 1000
 """How many of the clients that a stopping server sends away should come back per second."""
 
 NOT_HEARD = "the broker cannot be heard"
+
+TOO_MANY_CHANNELS = "the server has as many channels as MAX_CHANNELS allows"
 
 SESSIONS_PER_TURN = 500
 """How many sessions are looked after in one turn of the event loop."""
@@ -81,6 +83,18 @@ class ServerConfig:
     max_subscriptions: int = 100
     """Channels of one connection."""
 
+    max_channels: int = 100_000
+    """Channels that all connections together may be subscribed to."""
+
+    max_connections: int | None = None
+    """Connections in all; None: as many as there may be open files, less some for the rest."""
+
+    max_connections_per_address: int | None = 1000
+    """Connections of one address; None: any number."""
+
+    max_connections_per_user: int | None = 100
+    """Connections of one signed-in user; None: any number."""
+
     max_pending: int = 1_048_576
     """Bytes that may wait for a client that reads slowly."""
 
@@ -95,17 +109,6 @@ class ServerConfig:
 
     public_events: bool = False
     """Whether clients may send events that have no subscription but public ones."""
-
-
-def uvicorn_options(config: ServerConfig) -> dict[str, Any]:
-    """Return what uvicorn must be told, as arguments of ``uvicorn.Config``, so that the limits of ``config`` hold."""
-    return {
-        "ws": LingeringProtocol,
-        "ws_max_size": config.max_message_size,
-        "ws_per_message_deflate": False,  # it costs memory, and a small frame may inflate to a large one
-        "ws_ping_interval": None,  # heartbeats are messages, so that scripts see them
-        "access_log": False,
-    }
 
 
 class PushServer:
@@ -136,6 +139,9 @@ class PushServer:
         self.publish_endpoint = publish_endpoint
         self.hub = Hub(feed, refresh_rate=config.refresh_rate)
         self.counts = Counts()
+        self.guard = Guard(
+            max_connections=config.max_connections, max_per_address=config.max_connections_per_address, clock=clock
+        )
         self.is_draining = False
         self._authorize = authorize
         self._origin_allowed = origin_allowed
@@ -151,6 +157,7 @@ class PushServer:
             Rights(authority, feed, self.hub, self.counts, self._process, hears_from=hears_from) if authority else None
         )
         self._asking: dict[Session, dict[int, asyncio.Task[None]]] = {}
+        self._shares = Shares(config.max_connections_per_user)
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
         self._starting = asyncio.Lock()
@@ -343,6 +350,8 @@ class PushServer:
                 self._stop_asking(session, event.request)
                 for channel in self._opening.cancel(session, event.request):
                     self.hub.unsubscribe(session, channel)
+            case SubscriptionStarted() if not self._shares.take(session):
+                session.disconnect(DisconnectCode.TOO_MANY_CONNECTIONS)
             case SubscriptionStarted():
                 self.hub.subscribe(session, event.grant.full_name, has=event.position)
                 if self.rights:
@@ -358,6 +367,7 @@ class PushServer:
                 self.counts.ended[event.code] += 1
                 self._stop_asking(session)
                 self._opening.cancel(session)
+                self._shares.give_back(session)
                 self.hub.leave(session)
                 if self.rights:
                     self.rights.ended(session)
@@ -409,6 +419,10 @@ class PushServer:
 
     def _open(self, session: Session, event: SubscribeRequested, grant: Grant) -> None:
         """Accept a subscription as soon as its channel is heard; what is published meanwhile comes after the answer."""
+        if not self.hub.has_room_for(grant.full_name, self.config.max_channels):
+            self._refusals.add(ErrorCode.LIMIT_EXCEEDED, event.channel, TOO_MANY_CHANNELS)
+            session.refuse(event.request, ErrorCode.LIMIT_EXCEEDED, TOO_MANY_CHANNELS)
+            return
         if self.rights:
             grant = self.rights.with_past(session, grant)
         channel = grant.full_name

@@ -59,6 +59,8 @@ async def _serve_http(server: PushServer, scope: Scope, receive: Receive, send: 
                 await answer(send, 503, server.obstacle)
         case "GET" | "HEAD", "/healthz" | "/readyz" as path:
             await serve_health(server, path, send)
+        case "GET" | "HEAD", "/":
+            await answer(send, 204, "")
         case "GET", "/websocket":
             await answer(send, 426, "This address speaks WebSocket.")
         case _:
@@ -82,6 +84,8 @@ async def answer(send: Send, status: int, text: str, content_type: str = "text/p
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     ]
+    if status == 204:  # RFC 9110, 8.6
+        del headers[:2]
     if status == 426:
         headers.append((b"upgrade", b"websocket"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

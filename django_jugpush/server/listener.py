@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from .guard import Guard
+from .http import BoundedHttpProtocol
+from .proxies import Proxies
 from .types import ASGIApplication
 
 __all__ = ["Listener"]
@@ -31,12 +32,12 @@ class Listener:
             self._application, ws="none", lifespan="off", log_config=None, proxy_headers=False, server_header=False
         )
         config.load()
-        make: Callable[..., HttpToolsProtocol] = HttpToolsProtocol
+        guard, proxies = Guard(), Proxies(())
 
         def make_protocol() -> asyncio.Protocol:
-            protocol = make(config=config, server_state=self._state, app_state={})
-            protocol.access_log = False
-            return protocol
+            return BoundedHttpProtocol(
+                config=config, server_state=self._state, app_state={}, guard=guard, proxies=proxies
+            )
 
         self._server = await asyncio.get_running_loop().create_server(make_protocol, sock=self._socket)
 

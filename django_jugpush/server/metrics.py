@@ -19,6 +19,7 @@ from django_jugpush.core.commands import Command
 from django_jugpush.core.control import Kind
 
 from .asgi import answer, serve_health
+from .guard import Drop
 from .types import Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class ServerCollector(Collector):
         yield _counters("errors", "Commands that were refused.", "code", errors)
         refused = {code.name: counts.refused[code] for code in DisconnectCode}
         yield _counters("refused", "Connections that were refused.", "code", refused)
+        dropped = {drop.value: server.guard.dropped[drop] for drop in Drop}
+        yield _counters("dropped", "Connections that were dropped below the protocol.", "reason", dropped)
         ended = {code.name if code else "NONE": counts.ended[code] for code in (None, *DisconnectCode)}
         yield _counters("disconnects", "Connections that ended; NONE is by the client.", "code", ended)
         yield from _rights_metrics(server)

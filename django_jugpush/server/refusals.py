@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
-from django_jugpush.core.codes import DisconnectCode, ErrorCode
-
-__all__ = ["MAX_PER_SECOND", "RefusalLog"]
+__all__ = ["MAX_PER_SECOND", "Code", "RefusalLog"]
 
 MAX_PER_SECOND = 10
 """Lines about one code that are written in one second; the rest is counted."""
+
+
+class Code(Protocol):
+    """A member of a closed table."""
+
+    message: str
+
+    @property
+    def name(self) -> str: ...
 
 
 class RefusalLog:
@@ -19,11 +27,11 @@ class RefusalLog:
     def __init__(self, logger: logging.Logger, clock: Callable[[], float]) -> None:
         self._logger = logger
         self._clock = clock
-        self._since: dict[ErrorCode | DisconnectCode, float] = {}
-        self._count: dict[ErrorCode | DisconnectCode, int] = {}
+        self._since: dict[Code, float] = {}
+        self._count: dict[Code, int] = {}
 
-    def add(self, code: ErrorCode | DisconnectCode, subject: str, detail: str = "") -> None:
-        """Note that ``subject`` (a channel, an origin) was refused."""
+    def add(self, code: Code, subject: str, detail: str = "") -> None:
+        """Note that ``subject`` (a channel, an origin, an address) was refused."""
         now = self._clock()
         if now - self._since.get(code, float("-inf")) >= 1:
             suppressed = self._count.get(code, 0) - MAX_PER_SECOND

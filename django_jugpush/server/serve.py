@@ -16,9 +16,10 @@ from typing import Any
 import uvicorn
 
 from .access_log import AccessLog, logger
-from .app import PushServer, uvicorn_options
+from .app import PushServer
+from .http import uvicorn_options
 from .listener import Listener
-from .proxies import TrustedProxies
+from .proxies import Proxies, TrustedProxies
 from .types import ASGIApplication
 
 __all__ = ["BACKLOG", "Server", "bind", "make_config", "raise_file_limit", "remove_dead_socket"]
@@ -108,18 +109,19 @@ class Server(uvicorn.Server):
 
 def make_config(push: PushServer, *, proxies: Sequence[str], **options: Any) -> uvicorn.Config:
     """Return uvicorn's configuration for serving ``push``; ``options`` are those of ``uvicorn.Config``."""
+    trusted = Proxies(proxies)
     application: ASGIApplication = push
     if logger.isEnabledFor(20):
         application = AccessLog(application)
     return uvicorn.Config(
-        TrustedProxies(application, proxies),
+        TrustedProxies(application, trusted),
         lifespan="off",
         log_config=None,
         log_level="warning",  # what it says at level INFO has URLs with their queries in it
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
-        **uvicorn_options(push.config),
+        **uvicorn_options(push, trusted),
         **options,
     )
 

@@ -18,7 +18,8 @@ from django_jugpush.brokers.base import Feed
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import InvalidToken, SubscriptionDenied, TokenExpired
-from django_jugpush.server.app import PushServer, ServerConfig, uvicorn_options
+from django_jugpush.server.app import PushServer, ServerConfig
+from django_jugpush.server.http import uvicorn_options
 
 NAMESPACE = "tests"
 
@@ -114,7 +115,7 @@ class Served:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.uvicorn = uvicorn.Server(
-            uvicorn.Config(self.push, log_config=None, timeout_graceful_shutdown=2, **uvicorn_options(self.config))
+            uvicorn.Config(self.push, log_config=None, timeout_graceful_shutdown=2, **uvicorn_options(self.push))
         )
         self.loop = None
         self.has_loop = threading.Event()

@@ -9,7 +9,8 @@ import uvicorn
 
 from django_jugpush.conf import Config
 from django_jugpush.core.codes import DisconnectCode
-from django_jugpush.server.app import TICKS_PER_PING, PushServer, ServerConfig, uvicorn_options
+from django_jugpush.server.app import TICKS_PER_PING, PushServer, ServerConfig
+from django_jugpush.server.http import uvicorn_options
 
 from .conftest import MemoryFeed, authorize
 
@@ -133,6 +134,10 @@ def test_strangers_are_no_fault():
     [
         ("max_message_size", "MAX_MESSAGE_SIZE"),
         ("max_subscriptions", "MAX_SUBSCRIPTIONS"),
+        ("max_channels", "MAX_CHANNELS"),
+        ("max_connections", "MAX_CONNECTIONS"),
+        ("max_connections_per_address", "MAX_CONNECTIONS_PER_ADDRESS"),
+        ("max_connections_per_user", "MAX_CONNECTIONS_PER_USER"),
         ("max_pending", "MAX_PENDING"),
         ("ping_interval", "PING_INTERVAL"),
         ("path", "PUBLIC_URL"),
@@ -145,7 +150,8 @@ def test_defaults_are_those_of_the_settings(option, key):
 
 def test_uvicorn_takes_the_options():
     """And has heartbeats, compression and access log off."""
-    config = uvicorn.Config(make_push(), log_config=None, **uvicorn_options(ServerConfig(max_message_size=1234)))
+    push = make_push(max_message_size=1234)
+    config = uvicorn.Config(push, log_config=None, **uvicorn_options(push))
     assert config.ws_max_size == 1234
     assert config.ws_ping_interval is None
     assert not config.ws_per_message_deflate

@@ -8,7 +8,9 @@ import json
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from django_jugpush.core import session
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
+from django_jugpush.server import lingering, websocket
 
 ANSWERED = {
     "not JSON": ("hello", ErrorCode.INVALID_JSON),
@@ -122,16 +124,53 @@ def test_twenty_bad_commands_in_a_row_end_the_connection(served, witness):
         assert_served(served, witness)
 
 
-def test_flood_without_reading_ends_as_slow(serve):
-    """Answers that nobody reads count like publications."""
-    served = serve(max_pending=50_000)
-    with served.peer() as witness, served.peer(max_queue=1) as peer:
-        witness.subscribe("open:witness")
+def test_flood_of_commands_ends_the_connection(served, witness):
+    """What is too much is not done, and the client is told not to come back."""
+    with served.peer() as peer:
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(3000):
+                peer.send(type="ping")
+        words, close_code = peer.rest()
+        types = [word["type"] for word in words]
+        assert types[-1] == "disconnect"
+        assert types.count("error") >= 20
+        assert types.count("pong") < 2000
+        assert close_code == DisconnectCode.TOO_MANY_COMMANDS
+        assert_served(served, witness)
+
+
+def test_flood_of_long_commands_ends_the_connection(served, witness):
+    """It is bytes that count."""
+    with served.peer() as peer:
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(100):
+                peer.send(type="ping", x="x" * 65_000)
+        assert peer.rest()[1] == DisconnectCode.TOO_MANY_COMMANDS
+        assert_served(served, witness)
+
+
+def test_page_with_all_its_subscriptions_comes_back_as_often_as_it_likes(served):
+    """The limits are not for those: here it has a hundred, by tokens that are worth nothing any more."""
+    for _ in range(3):
+        with served.peer() as peer:
+            for number in range(1, 101):
+                peer.send(type="subscribe", id=number, channel=f"secret:{number}", token="x" * 1000, since="e:1-1")
+            assert {peer.receive()["code"] for _ in range(100)} == {ErrorCode.DENIED}
+            peer.send(type="ping")
+            assert peer.receive() == {"type": "pong"}
+
+
+def test_flood_without_reading_is_read_no_longer(serve, monkeypatch):
+    """Answers that nobody takes do not pile up: the client is heard no more, and let go like a silent one."""
+    monkeypatch.setattr(session, "COMMAND_BURST", 10**9)
+    monkeypatch.setattr(session, "MESSAGES_AT_ONCE", 10**9)
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr(lingering, "LINGER_TIMEOUT", 0.1)
+    served = serve(ping_interval=0.5)
+    with served.peer(max_queue=1) as peer:
         peer.subscribe("open:flood")
         with contextlib.suppress(ConnectionClosed):
-            while served.push.hub.listeners("tests:open:flood"):
+            while True:
                 peer.send(type="unsubscribe", channel="x" * 1000)
-        words, close_code = peer.rest()
-        assert (words[-1]["code"], close_code) == (DisconnectCode.SLOW, DisconnectCode.SLOW)
-        assert words[-1]["reconnect"]
-        assert_served(served, witness)
+        assert not served.push.hub.channels()
+        assert served.push.counts.ended[DisconnectCode.NO_PONG] == 1

@@ -9,6 +9,7 @@ import time
 from prometheus_client.parser import text_string_to_metric_families
 
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
+from django_jugpush.server.guard import Drop
 from django_jugpush.server.metrics import OpsApplication
 from tests.papers import DOCS
 
@@ -111,6 +112,7 @@ def test_series_are_there_from_the_start():
         "commands": ["none", "subscribe", "unsubscribe", "meta", "event", "ping", "pong"],
         "errors": [code.name for code in ErrorCode],
         "refused": codes,
+        "dropped": [drop.value for drop in Drop],
         "disconnects": ["NONE", *codes],
         "control_messages": ["revoke", "reauthorize", "disconnect", "dropped"],
         "subscriptions_ended": [code.name for code in ErrorCode],

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from websockets.sync.client import connect, unix_connect
 
-from django_jugpush.server.proxies import DEFAULT_PROXIES, TrustedProxies, parse_proxies
+from django_jugpush.server.proxies import DEFAULT_PROXIES, Proxies, TrustedProxies, parse_proxies
 
 from .conftest import TIMEOUT
 from .running import running
@@ -28,7 +28,7 @@ def seen(client, headers, proxies=DEFAULT_PROXIES, type="http"):
         "scheme": "ws" if type == "websocket" else "http",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }
-    asyncio.run(TrustedProxies(application, proxies)(scope, None, None))
+    asyncio.run(TrustedProxies(application, Proxies(proxies))(scope, None, None))
     return scopes[0]["client"][0], scopes[0]["scheme"]
 
 

@@ -1,0 +1,201 @@
+"""
+uvicorn's WebSocket protocol, with bounds to what one client's frames can ask of the event loop.
+
+The parser takes all that it is given in one go: of frames without content, a quarter of a megabyte comes in one read,
+and would hold everybody else up for a tenth of a second. The methods that are used here are not part of uvicorn's
+documented interface; ``tests/server/test_frames.py`` shows whether they still fit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from websockets.frames import Frame
+
+from django_jugpush.core.allowance import Allowance
+
+from .guard import Drop, Ticket
+from .lingering import LingeringProtocol
+
+__all__ = ["MAX_FRAGMENTS", "MAX_FRAMES_PER_TURN", "BoundedProtocol"]
+
+MAX_FRAGMENTS = 16
+"""Frames of one message."""
+
+MAX_FRAMES_PER_TURN = 64
+"""Frames of one connection after which everybody else has a turn of the event loop."""
+
+FRAME_RATE = 50.0
+"""Pings, pongs and frames that continue a message: how many a client may send a second in the long run."""
+
+FRAME_BURST = 200
+"""How many at once."""
+
+SLICE = 4096
+"""Bytes that the parser is given at a time; at 6 bytes a frame it finds 682 in them."""
+
+Hold = Literal["handshake", "turn", "writing"]
+
+
+class BoundedProtocol(LingeringProtocol):
+    """
+    Reads only what it can handle.
+
+    Reading is held up until the handshake is done, when a client has had its turn, and while it does not take what it
+    is sent, answers to its pings among it; by uvicorn, while the application has a message to take.
+    """
+
+    def __init__(self, *args: Any, ticket: Ticket | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ticket = ticket
+        self._backlog = bytearray()
+        self._holds: set[Hold] = set()
+        self._frames_of_turn = 0
+        self._frame_allowance = Allowance(rate=FRAME_RATE, burst=FRAME_BURST)
+
+    # What the transport tells
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._backlog.clear()
+        if self._ticket:
+            self._ticket.release()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.handshake_initiated and not self._holds:
+            self._shake_hands(data)
+            return
+        self._backlog += data
+        self._take_turn()
+        if self._backlog:
+            self._settle()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._hold("writing")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._release("writing")
+
+    # What the application does
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.handshake_complete:
+            self._release("handshake")
+        if self.close_sent:
+            self._settle()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        if self._holds or self._backlog:
+            self._settle()
+        return message
+
+    # What the parser tells
+
+    def handle_text(self, event: Frame) -> None:
+        self._frames_of_turn += 1
+        super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        self._frames_of_turn += 1
+        super().handle_bytes(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        self._frames_of_turn += 1
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self._fail(Drop.FRAGMENTS)
+        elif self._may_go_on():
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        self._frames_of_turn += 1
+        if self._may_go_on():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        self._frames_of_turn += 1
+        if self._may_go_on():
+            super().handle_pong(event)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf8(self.frames):
+            self.frames = []
+            self._end(1007, "")  # uvicorn would write a traceback for each
+            return
+        super().send_receive_event_to_app()
+
+    # Helpers
+
+    def _shake_hands(self, request: bytes) -> None:
+        super().data_received(request)
+        if self.handshake_initiated:
+            self._hold("handshake")
+        else:  # a request that is good for httptools, but not for websockets: uvicorn would leave it unanswered
+            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+            self.transport.close()
+
+    def _take_turn(self) -> None:
+        """Give the parser what has come, until that were enough frames for once."""
+        self._frames_of_turn = 0
+        while self._backlog and not self._holds and not self.read_paused:
+            piece = bytes(self._backlog[:SLICE])
+            del self._backlog[:SLICE]
+            super().data_received(piece)
+            if self._frames_of_turn > MAX_FRAMES_PER_TURN:
+                break
+
+    def _hold(self, hold: Hold) -> None:
+        self._holds.add(hold)
+        self._settle()
+
+    def _release(self, hold: Hold) -> None:
+        if hold in self._holds:
+            self._holds.remove(hold)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Read if nothing speaks against it; what has been read comes first."""
+        if self.transport.is_closing():
+            self._backlog.clear()
+        elif self._holds or self.read_paused:
+            self.transport.pause_reading()
+        elif self._backlog:
+            self.transport.pause_reading()
+            self._holds.add("turn")
+            self.loop.call_soon(self._next_turn)
+        else:
+            self.transport.resume_reading()
+
+    def _next_turn(self) -> None:
+        self._holds.discard("turn")
+        self._take_turn()
+        self._settle()
+
+    def _may_go_on(self) -> bool:
+        if not self._frame_allowance.take(self.loop.time()):
+            self._fail(Drop.FRAMES)
+        return not self.close_sent
+
+    def _fail(self, drop: Drop) -> None:
+        if not self.close_sent and self._ticket:
+            self._ticket.drop(drop, self.client[0] if self.client else None)
+        self._end(drop.status, drop.message)
+
+    def _end(self, code: int, reason: str) -> None:
+        if not self.close_sent:
+            self.conn.fail(code, reason)
+            self.handle_parser_exception()
+
+
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+def _is_utf8(fragments: list[bytes]) -> bool:
+    try:
+        b"".join(fragments).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
