@@ -14,8 +14,8 @@ from websockets.frames import Frame
 
 from django_jugpush.core.allowance import Allowance
 
+from . import lingering
 from .guard import Drop, Ticket
-from .lingering import LingeringProtocol
 
 __all__ = ["MAX_FRAGMENTS", "MAX_FRAMES_PER_TURN", "BoundedProtocol"]
 
@@ -37,7 +37,7 @@ SLICE = 4096
 Hold = Literal["handshake", "turn", "writing"]
 
 
-class BoundedProtocol(LingeringProtocol):
+class BoundedProtocol(lingering.LingeringProtocol):
     """
     Reads only what it can handle.
 
@@ -47,6 +47,7 @@ class BoundedProtocol(LingeringProtocol):
 
     def __init__(self, *args: Any, ticket: Ticket | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.close_timeout = lingering.LINGER_TIMEOUT  # uvicorn gives a client that is sent away twice as long
         self._ticket = ticket
         self._backlog = bytearray()
         self._holds: set[Hold] = set()
@@ -97,11 +98,13 @@ class BoundedProtocol(LingeringProtocol):
 
     def handle_text(self, event: Frame) -> None:
         self._frames_of_turn += 1
-        super().handle_text(event)
+        if not self.close_sent or self._may_go_on():
+            super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
         self._frames_of_turn += 1
-        super().handle_bytes(event)
+        if not self.close_sent or self._may_go_on():
+            super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
         self._frames_of_turn += 1
@@ -185,9 +188,8 @@ class BoundedProtocol(LingeringProtocol):
         self._end(drop.status, drop.message)
 
     def _end(self, code: int, reason: str) -> None:
-        if not self.close_sent:
-            self.conn.fail(code, reason)
-            self.handle_parser_exception()
+        self.conn.fail(code, reason)  # looks at nothing that still comes; says why, unless that has been said
+        self.handle_parser_exception()
 
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

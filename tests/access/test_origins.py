@@ -118,3 +118,10 @@ def test_program_without_an_origin_may_connect():
 def test_images_and_scripts_of_a_page_may_not_hold_connections(headers):
     """A browser says what it fetches for, where it sends no Origin."""
     assert not allowed(None, **headers)
+
+
+def test_programs_without_an_origin_can_be_kept_out(settings):
+    """Where only browsers are meant to come."""
+    settings.JUGPUSH = {"REQUIRE_ORIGIN": True}
+    assert not allowed(None)
+    assert allowed("https://example.com")

@@ -21,3 +21,18 @@ def test_refusals_cost_nothing():
     """Who asks all the time gets as much as who asks seldom."""
     allowance = Allowance(rate=1, burst=1)
     assert sum(allowance.take(tick / 100) for tick in range(1000)) == 10
+
+
+def test_things_may_cost_more_than_one():
+    """What is not there in full is not taken at all."""
+    allowance = Allowance(rate=2, burst=10)
+    assert [allowance.take(1.0, 4) for _ in range(3)] == [True, True, False]
+    assert allowance.take(1.0, 2)
+    assert not allowance.take(1.0)
+
+
+def test_what_has_been_spent_is_owed():
+    """Until it has come in again."""
+    allowance = Allowance(rate=2, burst=10)
+    allowance.charge(1.0, 14)
+    assert [allowance.take(at, 0) for at in (1.0, 2.5, 3.0)] == [False, False, True]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from websockets.sync.client import connect, unix_connect
 
-from django_jugpush.server.proxies import DEFAULT_PROXIES, Proxies, TrustedProxies, parse_proxies
+from django_jugpush.server.proxies import DEFAULT_PROXIES, Proxies, TrustedProxies, counted_address, parse_proxies
 
 from .conftest import TIMEOUT
 from .running import running
@@ -98,3 +98,69 @@ def test_list_that_would_never_match_is_refused(text):
     """uvicorn would take it and trust nobody."""
     with pytest.raises(ValueError):
         parse_proxies(text)
+
+
+@pytest.mark.parametrize(
+    ("hops", "client"),
+    [
+        ("203.0.113.9:4711", "203.0.113.9"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:10.1.2.3, ", "::ffff:10.1.2.3"),
+        ("what, 203.0.113.9, ::ffff:10.1.2.3", "203.0.113.9"),
+        (" , ", "10.9.9.9"),
+        ("x" * 10_000, "x" * 10_000),
+    ],
+)
+def test_hops_are_written_in_many_ways(hops, client):
+    """With ports, in brackets, as IPv4 in IPv6; nonsense is nobody who is trusted."""
+    assert Proxies(["10.0.0.0/8"]).client("10.9.9.9", [(b"x-forwarded-for", hops.encode())]) == client
+
+
+def test_scheme_is_one_of_two():
+    """The last one that is said by somebody who is trusted."""
+    proxies = Proxies(["10.0.0.1"])
+    said = [(b"x-forwarded-proto", b"http"), (b"x-forwarded-proto", b"gopher, wss")]
+    assert proxies.scheme("10.0.0.1", said) == "https"
+    assert proxies.scheme("10.0.0.1", [(b"x-forwarded-proto", b"gopher")]) is None
+    assert proxies.scheme("10.0.0.2", said) is None
+
+
+FOR = [(b"x-forwarded-for", b"203.0.113.9")]
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "whose"),
+    [
+        ("127.0.0.1", FOR, "203.0.113.9"),
+        ("127.0.0.1", [], None),
+        ("unix", FOR, "203.0.113.9"),
+        ("unix", [], None),
+        ("8.8.8.8", [], "8.8.8.8"),
+        ("8.8.8.8", FOR, "8.8.8.8"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", FOR, None),
+    ],
+)
+def test_connections_are_counted_for_whom_one_knows(peer, headers, whose):
+    """A proxy that names nobody, and one of this network that was not listed, would be taken for all their clients."""
+    assert Proxies(DEFAULT_PROXIES).countable(peer, headers) == whose
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("unix", None),
+        ("what", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_one_client_is_one_address_or_one_network(text, counted):
+    """Of IPv6 everybody has 2⁶⁴."""
+    assert counted_address(text) == counted
