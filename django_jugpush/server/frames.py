@@ -17,13 +17,10 @@ from django_jugpush.core.allowance import Allowance
 from . import lingering
 from .guard import Drop, Ticket
 
-__all__ = ["MAX_FRAGMENTS", "MAX_FRAMES_PER_TURN", "BoundedProtocol"]
+__all__ = ["MAX_FRAGMENTS", "BoundedProtocol"]
 
 MAX_FRAGMENTS = 16
 """Frames of one message."""
-
-MAX_FRAMES_PER_TURN = 64
-"""Frames of one connection after which everybody else has a turn of the event loop."""
 
 FRAME_RATE = 50.0
 """Pings, pongs and frames that continue a message: how many a client may send a second in the long run."""
@@ -41,8 +38,9 @@ class BoundedProtocol(lingering.LingeringProtocol):
     """
     Reads only what it can handle.
 
-    Reading is held up until the handshake is done, when a client has had its turn, and while it does not take what it
-    is sent, answers to its pings among it; by uvicorn, while the application has a message to take.
+    Reading is held up until the handshake is done, and while the client does not take what it is sent, answers to its
+    pings among it; by uvicorn, while the application has messages to take. So one turn of the event loop handles the
+    messages of one slice, and as many other frames as the allowance holds.
     """
 
     def __init__(self, *args: Any, ticket: Ticket | None = None, **options: Any) -> None:
@@ -51,7 +49,6 @@ class BoundedProtocol(lingering.LingeringProtocol):
         self._ticket = ticket
         self._backlog = bytearray()
         self._holds: set[Hold] = set()
-        self._frames_of_turn = 0
         self._frame_allowance = Allowance(rate=FRAME_RATE, burst=FRAME_BURST)
 
     # What the transport tells
@@ -97,29 +94,24 @@ class BoundedProtocol(lingering.LingeringProtocol):
     # What the parser tells
 
     def handle_text(self, event: Frame) -> None:
-        self._frames_of_turn += 1
         if not self.close_sent or self._may_go_on():
             super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        self._frames_of_turn += 1
         if not self.close_sent or self._may_go_on():
             super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        self._frames_of_turn += 1
         if len(self.frames) >= MAX_FRAGMENTS:
             self._fail(Drop.FRAGMENTS)
         elif self._may_go_on():
             super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        self._frames_of_turn += 1
         if self._may_go_on():
             super().handle_ping()
 
     def handle_pong(self, event: Frame) -> None:
-        self._frames_of_turn += 1
         if self._may_go_on():
             super().handle_pong(event)
 
@@ -141,14 +133,11 @@ class BoundedProtocol(lingering.LingeringProtocol):
             self.transport.close()
 
     def _take_turn(self) -> None:
-        """Give the parser what has come, until that were enough frames for once."""
-        self._frames_of_turn = 0
+        """Give the parser what has come, until there is a message for the application or another reason to wait."""
         while self._backlog and not self._holds and not self.read_paused:
             piece = bytes(self._backlog[:SLICE])
             del self._backlog[:SLICE]
             super().data_received(piece)
-            if self._frames_of_turn > MAX_FRAMES_PER_TURN:
-                break
 
     def _hold(self, hold: Hold) -> None:
         self._holds.add(hold)

@@ -35,7 +35,7 @@ MAX_BODY_BYTES = 64 * 1024
 """The longest body; that of a publication is the publish endpoint's business, which looks at the signature first."""
 
 REQUEST_TIMEOUT = 10.0
-"""Seconds from the beginning of a connection, or from the answer before, to a whole request; and then to its answer."""
+"""Seconds from the beginning of a connection, or from the request before, to a whole request; and to its answer."""
 
 LINGER_TIMEOUT = 1.0
 """Seconds in which what a refused client goes on sending is thrown away, so that it can read why."""
@@ -70,6 +70,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._is_in_head = True
+        self._has_begun = False
+        """Whether a request is on its way."""
         self._is_over = False
         """Whether all that still comes is thrown away."""
         self._drop: Drop | None = None
@@ -117,6 +119,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if self.pipeline:  # one that waits for the answer to another is enough
             self._stop(Drop.MALFORMED)
+        self._has_begun = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -138,13 +141,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._is_in_head = True
+        self._has_begun = False
         self._head_bytes = 0
         self._arm()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if not self._is_over:
-            self._arm()
 
     # Helpers
 
@@ -208,7 +207,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _run_out(self) -> None:
         """Let a client go that took too long."""
         self._timer = None
-        if not self._is_over and self._head_bytes:
+        if not self._is_over and self._has_begun:
             self._refuse(Drop.TIMEOUT)
             return
         if not self._is_over:
