@@ -129,8 +129,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
-        if not self.url.isascii():  # a WebSocket's address must be
-            self._stop(Drop.MALFORMED)
         headers = dict(self.headers)
         # Nobody has a reason to send a body in chunks, and what stands between and after them has no length.
         length = headers.get(b"content-length", b"0")

@@ -102,7 +102,8 @@ class PublishEndpoint:
     def _check_peer(self, scope: Scope) -> None:
         for name, _ in scope["headers"]:
             if name in _FOREIGN_HEADERS or name.startswith(_FOREIGN_PREFIX):
-                raise _Refused(f"it has the header {name.decode('latin-1')!r}, so it came from a browser or a proxy")
+                header = name[:100].decode("latin-1")
+                raise _Refused(f"it has the header {header!r}, so it came from a browser or a proxy")
         client = scope.get("client")
         if client is None:  # a Unix socket, guarded by its file's mode
             return
@@ -131,8 +132,8 @@ class PublishEndpoint:
         if self._guard.is_first(signature):
             try:
                 request = self._decode(body)
-            except ValueError as error:
-                return 400, str(error)
+            except (ValueError, RecursionError) as error:
+                return 400, str(error)[:200]
             self._feed.receive(request.publications, again=request.again)
         return 204, ""
 

@@ -223,6 +223,7 @@ def test_body_in_pieces_is_put_together(endpoint, feed):
         b'{"v":2,"publications":[]}',
         b'{"v":1,"publications":[{"id":"1"}]}',
         b'{"v":1,"publications":[{"id":"1","channel":"news","data":"\xff"}]}',
+        b'{"v":1,"x":' + b"[" * 100_000,
     ],
 )
 def test_signed_nonsense_is_explained(endpoint, feed, body):
@@ -274,6 +275,13 @@ def test_refusals_are_logged_at_most_once_a_second(endpoint, clock, caplog):
         call(endpoint, "POST", "/publish", body=BODY)
     assert ["SECRET_KEY" in caplog.messages[0], "not signed" in caplog.messages[1]] == [True, True]
     assert len(caplog.messages) == 2
+
+
+def test_header_of_a_stranger_is_cut_in_the_log(endpoint, caplog):
+    """It may have as many letters as a head holds."""
+    with caplog.at_level(logging.WARNING, "django_jugpush"):
+        call(endpoint, "POST", "/publish", headers={"X-Forwarded-" + "x" * 10_000: "x"})
+    assert len(caplog.messages[0]) < 300
 
 
 def test_answers_are_not_stored(endpoint):
