@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -426,6 +426,8 @@ class PushServer:
         if self.rights:
             grant = self.rights.with_past(session, grant)
         channel = grant.full_name
+        if not session.may_recover(self._clock()):
+            event = replace(event, since=None)
         self.hub.reserve(session, channel)
 
         def answer(replay: Replay | None) -> None:
@@ -442,11 +444,13 @@ class PushServer:
 
     def _accept(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay) -> bool:
         replay = for_client(replay, client=session.client, history_from=grant.history_from)
+        publications = self._encoded(replay.publications)
+        session.charge(sum(map(len, publications)), now=self._clock())
         return session.accept(
             event.request,
             grant,
             recovered=replay.is_complete and event.since is not None,
-            publications=self._encoded(replay.publications),
+            publications=publications,
             position=replay.position,
             more=replay.more,
             spread=self.hub.gap_spread(),

@@ -11,6 +11,7 @@ import pytest
 
 from django_jugpush.brokers.local import LocalFeed
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed
+from django_jugpush.core import session
 from django_jugpush.core.codes import DisconnectCode
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.history import PAGE_LENGTH
@@ -302,3 +303,24 @@ def test_server_that_was_restarted_tells_all_that_it_forgot(served):
         assert peer.subscribe(CHANNEL, since=position)["recovered"] is False
     with served.peer() as peer:
         assert peer.subscribe(CHANNEL, since=quiet)["recovered"] is False
+
+
+def test_history_is_not_sent_again_and_again(served, monkeypatch):
+    """Thirty bytes ask for all of it; who does so too often is told that it has not recovered, and goes on live."""
+    monkeypatch.setattr(session, "RECOVERY_BURST", 2_000)
+    monkeypatch.setattr(session, "RECOVERY_RATE", 1)
+    with served.peer() as peer:
+        position = peer.subscribe(CHANNEL)["position"]
+    publish(served, *("x" * 500 for _ in range(3)))
+    with served.peer() as peer:
+        answers = []
+        for _ in range(4):
+            answers.append(peer.subscribe(CHANNEL, since=position))
+            peer.send(type="unsubscribe", channel=CHANNEL)
+            peer.receive()
+        assert [answer["recovered"] for answer in answers] == [True, True, False, False]
+        assert [len(numbers(answer)) for answer in answers] == [3, 3, 0, 0]
+        assert "spread" in answers[-1] and "position" in answers[-1]
+        peer.subscribe(CHANNEL, since=position)
+        publish(served, 4)
+        assert peer.receive()["data"] == 4
