@@ -50,6 +50,7 @@ from .questions import TooManyQuestions
 from .refusals import RefusalLog
 from .rights import Authority, Rights, RightsUnknown
 from .shares import Shares
+from .turns import Turns
 from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
 
 __all__ = ["PushServer", "ServerConfig"]
@@ -142,6 +143,7 @@ class PushServer:
         self.guard = Guard(
             max_connections=config.max_connections, max_per_address=config.max_connections_per_address, clock=clock
         )
+        self.turns = Turns()
         self.is_draining = False
         self._authorize = authorize
         self._origin_allowed = origin_allowed

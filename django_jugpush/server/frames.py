@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.frames import Frame
 
 from django_jugpush.core.allowance import Allowance
 
 from . import lingering
 from .guard import Drop, Ticket
+from .turns import Turns
 
 __all__ = ["MAX_FRAGMENTS", "BoundedProtocol"]
 
@@ -31,7 +33,7 @@ FRAME_BURST = 200
 SLICE = 4096
 """Bytes that the parser is given at a time; at 6 bytes a frame it finds 682 in them."""
 
-Hold = Literal["handshake", "turn", "writing"]
+Hold = Literal["handshake", "writing"]
 
 
 class BoundedProtocol(lingering.LingeringProtocol):
@@ -39,16 +41,20 @@ class BoundedProtocol(lingering.LingeringProtocol):
     Reads only what it can handle.
 
     Reading is held up until the handshake is done, and while the client does not take what it is sent, answers to its
-    pings among it; by uvicorn, while the application has messages to take. So one turn of the event loop handles the
-    messages of one slice, and as many other frames as the allowance holds.
+    pings among it; by uvicorn, while the application has messages to take. What has been read is parsed in small
+    slices, each when it is this connection's turn.
     """
 
-    def __init__(self, *args: Any, ticket: Ticket | None = None, **options: Any) -> None:
+    def __init__(self, *args: Any, turns: Turns, ticket: Ticket | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.close_timeout = lingering.LINGER_TIMEOUT  # uvicorn gives a client that is sent away twice as long
         self._ticket = ticket
         self._backlog = bytearray()
+        self._turns = turns
         self._holds: set[Hold] = set()
+        self._is_scheduled = False
+        self._is_held_up = False
+        """Whether reading may be paused, other than by uvicorn."""
         self._frame_allowance = Allowance(rate=FRAME_RATE, burst=FRAME_BURST)
 
     # What the transport tells
@@ -64,7 +70,8 @@ class BoundedProtocol(lingering.LingeringProtocol):
             self._shake_hands(data)
             return
         self._backlog += data
-        self._take_turn()
+        if not (self._holds or self.read_paused):
+            self._schedule()
         if self._backlog:
             self._settle()
 
@@ -79,10 +86,13 @@ class BoundedProtocol(lingering.LingeringProtocol):
     # What the application does
 
     async def send(self, message: Any) -> None:
+        await self.writable.wait()
+        if self.close_sent:  # as an answer to what came; uvicorn would take this for a mistake of the application
+            raise ClientDisconnected
         await super().send(message)
         if self.handshake_complete:
             self._release("handshake")
-        if self.close_sent:
+        if message["type"] == "websocket.close":
             self._settle()
 
     async def receive(self) -> Any:
@@ -132,12 +142,16 @@ class BoundedProtocol(lingering.LingeringProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
             self.transport.close()
 
-    def _take_turn(self) -> None:
-        """Give the parser what has come, until there is a message for the application or another reason to wait."""
-        while self._backlog and not self._holds and not self.read_paused:
-            piece = bytes(self._backlog[:SLICE])
-            del self._backlog[:SLICE]
-            super().data_received(piece)
+    def _parse(self) -> None:
+        """Give the parser a slice of what has come, unless there is a reason to wait."""
+        self._is_scheduled = False
+        if self._holds or self.read_paused:
+            return
+        piece = bytes(self._backlog[:SLICE])
+        del self._backlog[:SLICE]
+        super().data_received(piece)
+        if self._is_held_up or self._backlog:
+            self._settle()
 
     def _hold(self, hold: Hold) -> None:
         self._holds.add(hold)
@@ -152,19 +166,19 @@ class BoundedProtocol(lingering.LingeringProtocol):
         """Read if nothing speaks against it; what has been read comes first."""
         if self.transport.is_closing():
             self._backlog.clear()
-        elif self._holds or self.read_paused:
-            self.transport.pause_reading()
-        elif self._backlog:
-            self.transport.pause_reading()
-            self._holds.add("turn")
-            self.loop.call_soon(self._next_turn)
-        else:
+            return
+        self._is_held_up = bool(self._holds or self.read_paused or self._backlog)
+        if not self._is_held_up:
             self.transport.resume_reading()
+            return
+        self.transport.pause_reading()
+        if self._backlog and not (self._holds or self.read_paused):
+            self._schedule()
 
-    def _next_turn(self) -> None:
-        self._holds.discard("turn")
-        self._take_turn()
-        self._settle()
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._turns.do(self._parse)
 
     def _may_go_on(self) -> bool:
         if not self._frame_allowance.take(self.loop.time()):

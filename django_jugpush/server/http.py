@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .frames import BoundedProtocol
 from .guard import Drop, Guard
 from .proxies import UNIX, Proxies, is_foreign
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .app import PushServer
@@ -49,8 +50,10 @@ _SLICE = 4096
 def uvicorn_options(push: PushServer, proxies: Proxies | None = None) -> dict[str, Any]:
     """Return what uvicorn must be told, as arguments of ``uvicorn.Config``, so that the limits of ``push`` hold."""
     return {
-        "http": functools.partial(BoundedHttpProtocol, guard=push.guard, proxies=proxies or Proxies(())),
-        "ws": BoundedProtocol,
+        "http": functools.partial(
+            BoundedHttpProtocol, guard=push.guard, proxies=proxies or Proxies(()), turns=push.turns
+        ),
+        "ws": functools.partial(BoundedProtocol, turns=push.turns),
         "ws_max_size": push.config.max_message_size,
         "ws_per_message_deflate": False,  # it costs memory, and a small frame may inflate to a large one
         "ws_ping_interval": None,  # heartbeats are messages, so that scripts see them
@@ -61,11 +64,12 @@ def uvicorn_options(push: PushServer, proxies: Proxies | None = None) -> dict[st
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses requests that are too long, too slow or too many, by an answer that says so."""
 
-    def __init__(self, *args: Any, guard: Guard, proxies: Proxies, **options: Any) -> None:
+    def __init__(self, *args: Any, guard: Guard, proxies: Proxies, turns: Turns, **options: Any) -> None:
         super().__init__(*args, **options)
         self.access_log = False
         self._guard = guard
         self._proxies = proxies
+        self._turns = turns
         self._ticket = guard.open()
         self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
@@ -159,10 +163,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if self.cycle is not None:
                 self.cycle.keep_alive = False
             return
+        self._is_over = True
+        self.flow.pause_reading()
+        # After a restart everybody comes at once, and this takes a while for each.
+        self._turns.do(functools.partial(self._become_websocket, rest))
+
+    def _become_websocket(self, rest: bytes) -> None:
+        if self.transport.is_closing():
+            return
         if drop := self._guard.admit(self._ticket, self._proxies.countable(self._peer, self.headers)):
             self._refuse(drop)
             return
         self._disarm()
+        self.flow.resume_reading()
         make: Any = self.ws_protocol_class
         self.ws_protocol_class = functools.partial(make, ticket=self._ticket)  # type: ignore[assignment]
         self.handle_websocket_upgrade()
@@ -195,7 +208,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _arm(self, seconds: float = 0) -> None:
         self._disarm()
-        self._timer = self.loop.call_later(seconds or REQUEST_TIMEOUT, self._run_out)
+        # A crowd that came together would also leave together.
+        self._timer = self.loop.call_later(seconds or REQUEST_TIMEOUT, self._turns.do, self._run_out)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -204,6 +218,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _run_out(self) -> None:
         """Let a client go that took too long."""
+        if self._timer is None:
+            return
         self._timer = None
         if not self._is_over and self._has_begun:
             self._refuse(Drop.TIMEOUT)

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 from .guard import Guard
 from .http import BoundedHttpProtocol
 from .proxies import Proxies
+from .turns import Turns
 from .types import ASGIApplication
 
 __all__ = ["Listener"]
@@ -32,11 +33,11 @@ class Listener:
             self._application, ws="none", lifespan="off", log_config=None, proxy_headers=False, server_header=False
         )
         config.load()
-        guard, proxies = Guard(), Proxies(())
+        guard, proxies, turns = Guard(), Proxies(()), Turns()
 
         def make_protocol() -> asyncio.Protocol:
             return BoundedHttpProtocol(
-                config=config, server_state=self._state, app_state={}, guard=guard, proxies=proxies
+                config=config, server_state=self._state, app_state={}, guard=guard, proxies=proxies, turns=turns
             )
 
         self._server = await asyncio.get_running_loop().create_server(make_protocol, sock=self._socket)

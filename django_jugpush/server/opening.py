@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 OPENING_TIMEOUT = 5.0
 """Seconds after which a client is told to ask again."""
 
+MAX_READING = 16
+"""How many streams are read at the same time: when everybody comes back at once, news must still get through."""
+
 
 class Opening:
     """One task for each subscription that has been granted, until it can be answered."""
@@ -26,6 +29,7 @@ class Opening:
     def __init__(self, feed: Feed, *, timeout: float = OPENING_TIMEOUT) -> None:
         self._feed = feed
         self._timeout = timeout
+        self._reading = asyncio.Semaphore(MAX_READING)
         self._tasks: dict[Session, dict[int, tuple[asyncio.Task[None], str]]] = {}
 
     def __len__(self) -> int:
@@ -60,10 +64,11 @@ class Opening:
     async def _open(self, channel: str, since: Position | None, then: Callable[[Replay | None], None]) -> None:
         replay = None
         try:
-            async with asyncio.timeout(self._timeout):
-                if not self._feed.is_ready(channel):
+            if not self._feed.is_ready(channel):
+                async with asyncio.timeout(self._timeout):
                     await self._feed.ready(channel)
-                # Only then: what is published between the two is heard, or read, or both.
+            # Only then: what is published between the two is heard, or read, or both.
+            async with self._reading, asyncio.timeout(self._timeout):
                 replay = await self._feed.read(channel, since)
         except (TimeoutError, BrokerUnavailable):
             pass

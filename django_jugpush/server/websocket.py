@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -149,7 +150,7 @@ async def _read(server: PushServer, connection: WebSocketConnection, scope: Scop
             if (text := message.get("text")) is None:
                 server.disconnect(connection, DisconnectCode.NOT_TEXT)
             else:
-                server.receive(connection, text)
+                await server.turns.done(functools.partial(server.receive, connection, text))
             await asyncio.sleep(0)
     except Exception:
         logger.exception("A connection failed.")

@@ -197,6 +197,15 @@ def test_client_that_takes_nothing_is_not_read(served):
         assert client.recv(100) == b"\x8a\0"
 
 
+def test_client_that_breaks_the_rules_before_it_is_greeted_is_no_fault_of_the_server(served, caplog):
+    """What was meant for it is dropped, without a traceback."""
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", served.port), TIMEOUT) as client:
+            client.sendall(HANDSHAKE + b"\x83\x80\0\0\0\0")
+            assert close_code(client) == 1002
+    assert not caplog.records
+
+
 def test_burst_of_commands_is_taken_whole(served, monkeypatch):
     """A client that comes back subscribes to all that it had at once; order and number are kept."""
     commands = [json.dumps({"type": "unsubscribe", "id": number, "channel": "x"}) for number in range(1, 1001)]

@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from django_jugpush.server import http as limits
 from django_jugpush.server.guard import EXTRA, Drop, Guard, Ticket, _file_limit
 from django_jugpush.server.proxies import DEFAULT_PROXIES, Proxies
+from django_jugpush.server.turns import Turns
 
 from .conftest import TIMEOUT
 
@@ -377,6 +378,7 @@ def come(guard, host, application=nothing, proxies=()):
         app_state={},
         guard=guard,
         proxies=Proxies(proxies),
+        turns=Turns(),
     )
     protocol.connection_made(transport := Transport((host, 1)))
     return protocol, transport

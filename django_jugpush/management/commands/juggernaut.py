@@ -18,7 +18,14 @@ from django_jugpush.server.app import PushServer
 from django_jugpush.server.listener import Listener
 from django_jugpush.server.metrics import OpsApplication
 from django_jugpush.server.proxies import DEFAULT_PROXIES, parse_proxies
-from django_jugpush.server.serve import Server, bind, make_config, raise_file_limit, remove_dead_socket
+from django_jugpush.server.serve import (
+    Server,
+    bind,
+    make_config,
+    raise_file_limit,
+    remove_dead_socket,
+    spare_garbage_collector,
+)
 
 
 class Command(BaseCommand):
@@ -97,6 +104,7 @@ class Command(BaseCommand):
 
         config = make_config(push, proxies=options["trusted_proxies"], **tls)
         server = Server(config, push, drain_timeout=options["drain_timeout"], report=report, listeners=listeners)
+        spare_garbage_collector()
         server.run(sockets)
         if options["unix"]:
             Path(options["unix"]).unlink(missing_ok=True)
