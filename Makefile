@@ -3,12 +3,15 @@
 #   PYTHON=python3.13   the interpreter to make the environment with; else the first one found that is 3.11 or newer
 #   VENV=.venv-3.13     the environment's directory
 #   ARGS="-k batch"     more arguments for pytest
+#   INPUTS, SEED        how many inputs `make fuzz` makes, and from which seed
 #   SECONDS=600 SEED=7  how long chaos reigns, and which
 
 VENV   ?= .venv
 PYTHON ?= $(shell .ci/find-python)
 BIN    := $(VENV)/bin
 ARGS   ?=
+INPUTS ?= 100000
+SEED   ?=
 SECONDS ?= 60
 SEED   ?=
 
@@ -18,7 +21,7 @@ export PIP_RETRIES ?= 10
 export PIP_DEFAULT_TIMEOUT ?= 60
 export npm_config_fetch_retries ?= 5
 
-.PHONY: help demo test chaos deps lint types docs client clean
+.PHONY: help demo test fuzz chaos deps lint types docs client clean
 .DEFAULT_GOAL := help
 
 help:  ## List these targets.
@@ -34,6 +37,9 @@ test: deps  ## Run all tests. As root or with CI=1, what is missing is installed
 
 chaos: deps  ## Let things go wrong for SECONDS (60) under hundreds of clients, and see that nothing is lost in silence.
 	$(BIN)/python -m tests.chaos $(SECONDS) $(SEED)
+
+fuzz: $(VENV)/.test  ## Give the push server inputs that nobody would send; INPUTS=1000000 of them, from SEED= or any.
+	$(BIN)/python -m fuzz --inputs $(INPUTS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 deps: $(VENV)/.test  ## Install what the tests need.
 	@.ci/packages

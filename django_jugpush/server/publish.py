@@ -142,7 +142,10 @@ class PublishEndpoint:
         return self._decoder.decode(body)
 
     def _hello(self, scope: Scope) -> str:
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8)
+        try:
+            query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8)
+        except ValueError as error:
+            raise _Refused("its query has too many fields") from error
         nonce, address = query.get("nonce", [""])[0], query.get("address", [""])[0]
         if not is_nonce(nonce):
             raise _Refused("its nonce is missing or malformed")

@@ -254,7 +254,17 @@ def test_server_reached_through_a_network_proves_itself(endpoint):
     assert is_proof([KEY], answer.body, nonce=NONCE, address="")
 
 
-@pytest.mark.parametrize("query", ["", "?nonce=", "?nonce=short", "?nonce=" + "n" * 65, "?nonce=%0A" + "n" * 30])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?" + "&".join(["nonce=" + "n" * 30] * 9),
+        "?nonce=",
+        "?nonce=short",
+        "?nonce=" + "n" * 65,
+        "?nonce=%0A" + "n" * 30,
+    ],
+)
 def test_question_without_a_proper_nonce_finds_nothing(endpoint, query):
     """A nonce has one form, so that a proof can be nothing else."""
     assert call(endpoint, "GET", f"/hello{query}").status == 404
