@@ -156,7 +156,8 @@ def _check_frames(data: bytes) -> None:
             word: dict[str, Any] = json.loads(payload)
             assert word.get("code", 100) in CODES, word
         elif opcode == 8 and payload:
-            assert int.from_bytes(payload[:2], "big") in CLOSE_CODES, payload
+            code = int.from_bytes(payload[:2], "big")
+            assert code in CLOSE_CODES or 3000 <= code < 5000, payload  # RFC 6455, 5.5.1: a client's own comes back
         else:
             assert opcode in (8, 10), opcode
 

@@ -254,16 +254,11 @@ def test_server_reached_through_a_network_proves_itself(endpoint):
     assert is_proof([KEY], answer.body, nonce=NONCE, address="")
 
 
+TOO_MANY_FIELDS = "?" + "&".join([f"nonce={NONCE}"] * 9)
+
+
 @pytest.mark.parametrize(
-    "query",
-    [
-        "",
-        "?" + "&".join(["nonce=" + "n" * 30] * 9),
-        "?nonce=",
-        "?nonce=short",
-        "?nonce=" + "n" * 65,
-        "?nonce=%0A" + "n" * 30,
-    ],
+    "query", ["", "?nonce=", "?nonce=short", "?nonce=" + "n" * 65, "?nonce=%0A" + "n" * 30, TOO_MANY_FIELDS]
 )
 def test_question_without_a_proper_nonce_finds_nothing(endpoint, query):
     """A nonce has one form, so that a proof can be nothing else."""
