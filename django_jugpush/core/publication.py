@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -13,6 +13,11 @@ __all__ = ["Publication", "StaleReason"]
 
 StaleReason = Literal["gap", "storm", "size"]
 """Why what a client has is not complete: publications were missed, too many changed at once, or one was too big."""
+
+# What a publisher has declared is checked again where it arrives.
+_Length = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+_Rate = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,13 +43,13 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: int | None = None
     """Microseconds since 1970 just before the row was read: of two publications of a row, the higher one is right."""
 
-    history: tuple[int, float] | None = None
+    history: tuple[_Length, _Seconds] | None = None
     """How many publications are kept of the channel, and how many seconds after the newest; None: the default."""
 
     last: bool = False
     """Whether the newest of the channel is kept without end, for each new subscriber; ``null`` takes it away."""
 
-    max_rate: float | None = None
+    max_rate: _Rate | None = None
     """How many of the channel a client gets a second at most; of those that are too many the newest counts."""
 
     position: Position | None = None

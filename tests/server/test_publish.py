@@ -224,6 +224,9 @@ def test_body_in_pieces_is_put_together(endpoint, feed):
         b'{"v":1,"publications":[{"id":"1"}]}',
         b'{"v":1,"publications":[{"id":"1","channel":"news","data":"\xff"}]}',
         b'{"v":1,"x":' + b"[" * 100_000,
+        b'{"v":1,"publications":[{"id":"1","channel":"news","history":[-1,60]}]}',
+        b'{"v":1,"publications":[{"id":"1","channel":"news","history":[5,1e300]}]}',
+        b'{"v":1,"publications":[{"id":"1","channel":"news","max_rate":0}]}',
     ],
 )
 def test_signed_nonsense_is_explained(endpoint, feed, body):
