@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from django_jugpush.access.tokens import make_public_token, make_subscription_token, verify_subscription_token
+from django_jugpush.access.tokens import make_public_token, make_subscription_token, verify_token
 from django_jugpush.brokers.local import LocalFeed
 from django_jugpush.core.codec import encode, encode_publication
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
@@ -76,7 +76,7 @@ def tokens(random: Random) -> tuple[list[bytes], Target]:
     def run(data: bytes) -> None:
         token = data.decode("utf-8", random.choice(("replace", "surrogateescape")))
         try:
-            verify_subscription_token(token, "news", now=now)
+            verify_token(token, "news", now=now)
         except InvalidToken:
             return
         assert token in genuine, "a token was accepted that nobody has made"

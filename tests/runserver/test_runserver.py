@@ -24,10 +24,9 @@ BANNER = {"channel": "banner", "data": {"text": "hi"}}
 
 
 def news(client):
-    """The next publication, less its version."""
+    """The next publication, less its version and its place in the stream."""
     message = client.next()
-    message.pop("version", None)
-    return message
+    return {key: value for key, value in message.items() if key not in ("version", "position")}
 
 
 def announcements(site):

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from django_jugpush.asgi import make_push_server, push_application
-from django_jugpush.server.app import uvicorn_options
+from django_jugpush.server.http import uvicorn_options
 from tests.server.conftest import TIMEOUT
 from tests.test_html import elements
 
@@ -174,9 +174,7 @@ class PushProcess:
         application = push_application(get_asgi_application(), push=self.push) if mounted else self.push
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(
-            application, log_config=None, timeout_graceful_shutdown=2, **uvicorn_options(self.push.config)
-        )
+        config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=2, **uvicorn_options(self.push))
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=[[listener]])
         self.thread.start()
