@@ -16,7 +16,7 @@ from django_jugpush.brokers.redis import RedisBroker, RedisFeed, broker, reader
 from django_jugpush.brokers.redis.names import ChannelNames
 from django_jugpush.core.positions import Position
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
-from tests.brokers.ear import ear, publication, until
+from tests.brokers.ear import Ear, ear, publication, until
 from tests.redis_server import running_redis
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
@@ -166,6 +166,7 @@ def test_who_did_not_hear_what_is_lost_is_told_by_who_did(own_redis):
             await until(lambda: not one.feed.is_connected)
             await one.feed.stop()
             own_redis.start()
+            other.feed._reader._memory = reader.Memory(0, 0, 0)  # as if it had just begun, and had followed nothing
             await other.feed.start(other.deliver)
             await other.feed.ready("tests:news")
             publish(10)
@@ -298,6 +299,63 @@ def test_older_memory_vouches_for_no_moment(own_redis):
             assert await one.take(1) == ["gap"]
             assert not (await one.read("quiet", Position.moment(moment))).is_complete
             assert not (await one.read("other", Position.moment(moment))).is_complete
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "alone"])
+def test_streams_of_an_older_redis_begin_anew(own_redis, is_watched):
+    """What it lost of a channel without listeners nobody heard. So no position of before counts, not even the end."""
+
+    async def scenario():
+        publish, client = Publisher(own_redis.url), own_redis.client()
+        async with ear(own_redis.url) as one:
+            await until(lambda: one.feed.is_connected)
+            publish(1, 2)
+            end = (await one.read("news")).position
+            client.save()
+            await beat_after(client, now(client))
+            publish(3)
+            own_redis.kill()
+            await until(lambda: not one.feed.is_connected)
+            if not is_watched:
+                await one.feed.stop()
+            own_redis.start()
+            client = own_redis.client()
+            if not is_watched:  # for long
+                client.hset(MEMORY, "beat", now(client) - 11_000)
+                one = Ear(own_redis.url)
+                await one.feed.start(one.deliver)
+            await one.listen("news")
+            replay = await one.read("news", end)
+            assert not replay.is_complete
+            assert replay.position.epoch != end.epoch
+            assert (await one.read("news", replay.position)).is_complete
+            begun = (await one.read("news")).position
+            assert begun == replay.position
+            publish(4)
+            assert await one.take(2) == ["gap", "4"]
+            await one.feed.stop()
+
+    run(scenario)
+
+
+def test_redis_that_stays_while_no_server_runs_is_trusted(own_redis):
+    """With the positions that it gave; a moment of the time when nobody watched is none of them."""
+
+    async def scenario():
+        publish, client = Publisher(own_redis.url), own_redis.client()
+        async with ear(own_redis.url) as one:
+            await one.follow("news")
+            publish(1)
+            position = (await one.next()).position
+        publish(2)
+        client.hset(MEMORY, "beat", now(client) - 11_000)
+        async with ear(own_redis.url) as one:
+            await one.listen("news")
+            replay = await one.read("news", position)
+            assert [bytes(one.data) for one in replay.publications] == [b"2"]
+            assert not (await one.read("news", Position.moment(position.ms))).is_complete
 
     run(scenario)
 
@@ -690,10 +748,9 @@ def test_renewal_leaves_another_epoch_alone(own_redis, caplog):
             await one.follow("news")
             Publisher(own_redis.url)(1)
             position = (await one.next()).position
-            gap = one.feed._channels["tests:0:c:news"].gap()
-            await one.feed._reader.renew(position, gap)
+            await one.feed._reader.renew("tests:news", position)
             epoch = own_redis.client().hget(META, "epoch")
-            await one.feed._reader.renew(position, gap)
+            await one.feed._reader.renew("tests:news", position)
             assert own_redis.client().hget(META, "epoch") == epoch != position.epoch
             assert await one.take(1) == ["gap"]
 

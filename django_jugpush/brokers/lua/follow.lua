@@ -1,22 +1,39 @@
--- Say that somebody follows what happens here, and find out since when nothing of it is forgotten.
+-- Say that somebody follows what happens here, and find out what of it is forgotten.
 --
--- KEYS  memory   hash: since and beat, in milliseconds
+-- KEYS  memory   hash: since, beat and back, in milliseconds; run, what INFO calls run_id
 -- ARGV  the beat that the caller was told last, or nothing if it just began
 --       milliseconds of silence after which nobody can tell what was lost meanwhile
+--       "1" if the connection is new
 --
--- Answers since and beat.
+-- Answers since, from when on nothing is forgotten without a trace; beat, the time; and back, when a Redis came back
+-- last that was older, or may have been: of the streams of before that nobody knows whether they once were longer.
 
-local memory, told, silence = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
-local known = redis.call('HMGET', memory, 'since', 'beat')
-local since, beat = tonumber(known[1]), tonumber(known[2])
+local memory, told, silence, is_new = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local known = redis.call('HMGET', memory, 'since', 'beat', 'back', 'run')
+local since, beat, back = tonumber(known[1]), tonumber(known[2]), tonumber(known[3]) or 0
 
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = math.max(time[1] * 1000 + math.floor(time[2] / 1000), beat or 0)
 
--- A beat that is older than the one that was told is one of a Redis that came back older than it was.
-if not since or not beat or (told and beat < told) or (not told and now - beat > silence) then
+local run = known[4]
+if is_new then
+  -- A user may have no right to it.
+  local info = redis.pcall('INFO', 'server')
+  run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or run
+end
+
+local is_older = told and beat and beat < told
+local was_alone = not told and beat and now - beat > silence
+if is_older or (was_alone and run ~= known[4]) then
+  back = math.max(now, told or 0)
+end
+if not since or not beat or was_alone then
   since = math.max(now, told or 0)
 end
-local answer = {string.format('%.0f', since), string.format('%.0f', math.max(now, beat or 0))}
-redis.call('HSET', memory, 'since', answer[1], 'beat', answer[2])
-return answer
+since = math.max(since, back)
+
+local function format(ms)
+  return string.format('%.0f', ms)
+end
+redis.call('HSET', memory, 'since', format(since), 'beat', format(now), 'back', format(back), 'run', run or '')
+return {format(since), format(now), format(back)}

@@ -2,12 +2,12 @@
 --
 -- KEYS  meta, stream: see publish.lua
 -- ARGV  the epoch that the stream has, the one that it gets, where its channel is heard, the payload that tells
---       of the gap, milliseconds for which that is kept
+--       of the gap, milliseconds for which that is kept, the moment in milliseconds before which it cannot begin
 --
 -- Answers 1, or 0 if the stream has yet another epoch.
 
 local meta, stream = KEYS[1], KEYS[2]
-local old_epoch, epoch, channel, payload, kept_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local old_epoch, epoch, channel, payload, kept_ms, earliest = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 local known = redis.call('HMGET', meta, 'epoch', 'last', 'kept_at')
 if known[1] ~= old_epoch then
@@ -17,7 +17,7 @@ end
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Later than whatever the stream had, for of two epochs the later one counts.
-local last = string.format('1-%.0f', math.max(ms, string.match(known[2], '%-(%d+)$') + 1))
+local last = string.format('1-%.0f', math.max(ms, tonumber(earliest), string.match(known[2], '%-(%d+)$') + 1))
 redis.call('HSET', meta, 'epoch', epoch, 'last', last, 'id', '')
 if known[3] then
   -- It is of before the beginning.

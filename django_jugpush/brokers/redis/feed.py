@@ -17,7 +17,6 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 
 from django_jugpush.brokers.base import Deliver, Feed
-from django_jugpush.core.channels import split_name
 from django_jugpush.core.firehose import Firehose
 from django_jugpush.core.history import Replay, with_last
 from django_jugpush.core.positions import Position
@@ -27,7 +26,7 @@ from django_jugpush.exceptions import BrokerError
 
 from .names import RedisNames
 from .reader import Reader
-from .scripts import decode
+from .scripts import decode, gap
 from .tasks import Tasks, heed_cancellation
 
 __all__ = ["FIRST_PAUSE", "LONGEST_PAUSE", "RedisFeed"]
@@ -62,10 +61,6 @@ class _Channel:
         """Whether something came of which no stream knows."""
         self.missed = False
         """Whether such a thing may be lost."""
-
-    def gap(self) -> Publication:
-        namespace, channel = split_name(self.name)
-        return Publication(id="", channel=channel, namespace=namespace, stale="gap")
 
 
 class RedisFeed(Feed):
@@ -243,7 +238,7 @@ class RedisFeed(Feed):
         """Take note that what is published to a channel is heard from here on; find out what was before."""
         if channel.missed:
             channel.missed = False
-            self._hand_over(channel, [channel.gap()])
+            self._hand_over(channel, [gap(channel.name)])
         channel.follower.interrupt()
         self._look_behind(channel)
         if not channel.is_catching_up:
@@ -278,7 +273,7 @@ class RedisFeed(Feed):
             replay = answer.replay
             if answer.is_of_another_past or _contradicts(replay, heard):
                 # This Redis is not what it was. Everybody who follows the stream must know.
-                await self._reader.renew(since, channel.gap())
+                await self._reader.renew(channel.name, since)
                 continue
             if not replay.is_complete:
                 replay = with_last(replay, since, answer.last)

@@ -15,11 +15,22 @@ from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from django_jugpush.core.history import make_epoch
 from django_jugpush.core.positions import Position
-from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerUnavailable
 
 from .names import RedisNames
-from .scripts import FOLLOW, READ, RENEW, Answer, Argument, encode, parse_answer, parse_position, since_arguments
+from .scripts import (
+    FOLLOW,
+    READ,
+    RENEW,
+    Answer,
+    Argument,
+    Memory,
+    encode,
+    gap,
+    parse_answer,
+    parse_position,
+    since_arguments,
+)
 from .tasks import heed_cancellation
 
 __all__ = ["Reader"]
@@ -32,6 +43,9 @@ BEAT = 1.0
 
 SILENCE = 10.0
 """Seconds without a beat of any push server after which one that begins takes nothing before them for granted."""
+
+NEVER = sys.maxsize
+"""A moment that has not come."""
 
 RENEWAL_SECONDS = 300
 """How long the word that a stream began anew is kept in it."""
@@ -49,11 +63,9 @@ class Reader:
 
     def __init__(self, names: RedisNames, namespace: str, *, forgotten: Callable[[], None]) -> None:
         self.names = names
-        self.is_whole_since = 0
-        """Nothing that was published after this moment, in milliseconds, is forgotten without a trace."""
-        self._memory = names.memory(namespace)
+        self._key = names.memory(namespace)
         self._forgotten = forgotten
-        self._beat: int | None = None
+        self._memory = Memory(since=NEVER, beat=0, back=0)
         self._is_connected = False
         # Equal questions are asked once, but only while they wait: to what has been asked already the answer may be
         # older than what was delivered since.
@@ -67,13 +79,13 @@ class Reader:
             memory, _ = await _send(
                 client,
                 [
-                    FOLLOW.call([self._memory], *self._follow_arguments(), in_full=True),
-                    READ.call([self._memory, self._memory], *since_arguments(None), in_full=True),
+                    FOLLOW.call([self._key], *self._follow_arguments(), 1, in_full=True),
+                    READ.call([self._key, self._key], *since_arguments(None), in_full=True),
                 ],
             )
-            self._remember(_checked(memory))
+            self._memory = Memory(*map(int, _checked(memory)))
         except OutOfMemoryError:
-            self.is_whole_since = sys.maxsize
+            self._memory = self._memory._replace(since=NEVER)
         self._is_connected = True
 
     async def run(self, client: redis.asyncio.Redis) -> None:
@@ -103,10 +115,12 @@ class Reader:
         Raises:
             BrokerUnavailable: If Redis cannot be asked.
         """
-        names = self.names.of(channel)
-        command = READ.call([names.meta, names.stream], *since_arguments(since))
-        answer = await self._answer((channel, since), command)
-        return parse_answer(answer, channel, since, is_whole_since=self.is_whole_since)
+        answer = await self._read(channel, since)
+        if not answer.end.is_moment and not self._memory.covers(answer.end):
+            # Nobody knows whether it once was longer. Whoever follows it must be told, and stand elsewhere.
+            await self.renew(channel, answer.end)
+            answer = await self._read(channel, since)
+        return answer
 
     async def end(self, channel: str) -> Position | None:
         """
@@ -119,24 +133,30 @@ class Reader:
         epoch, last = await self._answer(channel, command)
         return parse_position(epoch, last) if epoch else None
 
-    async def renew(self, position: Position, gap: Publication) -> None:
+    async def renew(self, channel: str, position: Position) -> None:
         """
-        Give the stream that ``gap`` tells of another epoch, if it still has that of ``position``.
+        Give a channel's stream another epoch, if it still has that of ``position``, and tell of the gap.
 
         Raises:
             BrokerUnavailable: If Redis cannot be asked.
         """
-        names = self.names.of(gap.full_name)
+        names = self.names.of(channel)
         command = RENEW.call(
             [names.meta, names.stream],
             position.epoch,
             make_epoch(),
             names.channel,
-            encode(gap),
+            encode(gap(channel)),
             RENEWAL_SECONDS * 1000,
+            self._memory.back,
             in_full=True,
         )
-        await self._answer(("renew", position), command)
+        await self._answer(("renew", channel, position), command)
+
+    async def _read(self, channel: str, since: Position | None) -> Answer:
+        names = self.names.of(channel)
+        command = READ.call([names.meta, names.stream], *since_arguments(since))
+        return parse_answer(await self._answer((channel, since), command), channel, since, self._memory)
 
     async def _answer(self, key: Hashable, command: Sequence[Argument]) -> Any:
         if not self._is_connected:
@@ -160,28 +180,24 @@ class Reader:
 
     async def _ask(self, client: redis.asyncio.Redis, questions: Sequence[_Question]) -> None:
         *answers, since = await _send(
-            client, [*(question.command for question in questions), ("HGET", self._memory, "since")]
+            client, [*(question.command for question in questions), ("HGET", self._key, "since")]
         )
         if any(isinstance(answer, NoScriptError) for answer in answers):
             raise redis.ConnectionError("Redis has forgotten its scripts.")
-        if since is None or int(_checked(since)) != self.is_whole_since:
+        if since is None or int(_checked(since)) != self._memory.since:
             await self._follow(client)
         for question, answer in zip(questions, answers, strict=True):
             question.settle(answer)
 
     async def _follow(self, client: redis.asyncio.Redis) -> None:
-        [memory] = await _send(client, [FOLLOW.call([self._memory], *self._follow_arguments())])
+        [answer] = await _send(client, [FOLLOW.call([self._key], *self._follow_arguments(), 0)])
         with contextlib.suppress(OutOfMemoryError):  # which forgets nothing, and can be read
-            before = self.is_whole_since
-            self._remember(_checked(memory))
-            if self.is_whole_since != before:
+            before, self._memory = self._memory, Memory(*map(int, _checked(answer)))
+            if self._memory.since != before.since:
                 self._forgotten()
 
     def _follow_arguments(self) -> tuple[Argument, Argument]:
-        return "" if self._beat is None else self._beat, int(SILENCE * 1000)
-
-    def _remember(self, memory: Sequence[bytes]) -> None:
-        self.is_whole_since, self._beat = map(int, memory)
+        return self._memory.beat or "", int(SILENCE * 1000)
 
 
 class _Question:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from django_jugpush.core.channels import split_name
 from django_jugpush.core.history import PAGE_BYTES, PAGE_LENGTH, Replay
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
@@ -21,9 +22,11 @@ __all__ = [
     "RENEW",
     "Answer",
     "Argument",
+    "Memory",
     "Script",
     "decode",
     "encode",
+    "gap",
     "parse_answer",
     "parse_position",
     "since_arguments",
@@ -65,6 +68,9 @@ class Answer(NamedTuple):
     last: Publication | None
     """What the channel keeps for its new subscribers."""
 
+    end: Position
+    """Where the stream ends, or the moment if there is none."""
+
     is_of_another_past: bool
     """Whether at the position that was asked for there is something else."""
 
@@ -81,31 +87,54 @@ def since_arguments(since: Position | None) -> tuple[Argument, ...]:
     return (*where, PAGE_LENGTH, PAGE_BYTES)
 
 
-def parse_answer(answer: Sequence[Any], channel: str, since: Position | None, *, is_whole_since: int) -> Answer:
+class Memory(NamedTuple):
+    """What the script that follows found, in milliseconds."""
+
+    since: int
+    """From when on nothing is forgotten without a trace."""
+
+    beat: int
+    """When it looked."""
+
+    back: int
+    """When a Redis came back that was older than it had been; 0 if none ever did."""
+
+    def covers(self, since: Position) -> bool:
+        """Tell whether all that was published after a position is remembered, or not there though it should be."""
+        return since.ms >= (self.since if since.is_moment else self.back)
+
+
+def parse_answer(answer: Sequence[Any], channel: str, since: Position | None, memory: Memory) -> Answer:
     """Read what the script that reads answers about the channel of this full name."""
-    state, epoch, end, now, more, entries, *kept = answer
-    position = parse_position(epoch, end) if epoch else Position.moment(int(now))
+    state, epoch, last, now, more, entries, *kept = answer
+    end = parse_position(epoch, last) if epoch else Position.moment(int(now))
     page = [decode(payload, channel, parse_position(epoch, id)) for id, payload in _pairs(entries)]
     publications = [publication for publication in page if publication]
     is_complete = (
         state == b"whole"
-        and (since is None or not since.is_moment or since.ms >= is_whole_since)
+        and (since is None or memory.covers(since))
         # What is no publication may have been one.
         and len(publications) == len(page)
     )
     if not is_complete:
-        replay = Replay(is_complete=False, position=position)
+        replay = Replay(is_complete=False, position=end)
     else:
-        stands_at = publications[-1].position if more else position
+        stands_at = publications[-1].position if more else end
         replay = Replay(is_complete=True, publications=publications, position=stands_at, more=bool(more))
-    last = decode(kept[0], channel, parse_position(epoch, kept[1])) if kept and kept[0] else None
-    return Answer(replay, last, is_of_another_past=state == b"other")
+    newest = decode(kept[0], channel, parse_position(epoch, kept[1])) if kept and kept[0] else None
+    return Answer(replay, newest, end, is_of_another_past=state == b"other")
 
 
 def parse_position(epoch: bytes, id: bytes) -> Position:
     """Return the position of an entry."""
     offset, _, ms = id.partition(b"-")
     return Position(epoch.decode(), int(offset), int(ms))
+
+
+def gap(full_name: str) -> Publication:
+    """Return what tells a channel that something is lost."""
+    namespace, channel = split_name(full_name)
+    return Publication(id="", channel=channel, namespace=namespace, stale="gap")
 
 
 def decode(data: bytes, full_name: str, position: Position) -> Publication | None:
