@@ -17,7 +17,16 @@ from .mutations import Mutator
 
 __all__ = ["TARGETS", "Broken", "Report", "fuzz"]
 
-SHARES = {"commands": 30, "tokens": 15, "firehose": 15, "publish": 15, "positions": 5, "frames": 15, "http": 5}
+SHARES = {
+    "commands": 25,
+    "tokens": 15,
+    "firehose": 15,
+    "publish": 15,
+    "positions": 5,
+    "control": 5,
+    "frames": 15,
+    "http": 5,
+}
 """Of a hundred inputs, how many each target gets; those behind a socket take the longest."""
 
 TARGETS = tuple(SHARES)

@@ -10,7 +10,14 @@ from typing import Any
 
 import msgspec
 
-from django_jugpush.access.tokens import make_public_token, make_subscription_token, verify_token
+from django_jugpush.access.control import make_control, open_control
+from django_jugpush.access.tokens import (
+    make_connection_token,
+    make_public_token,
+    make_resume_token,
+    make_subscription_token,
+    verify_token,
+)
 from django_jugpush.brokers.local import LocalFeed
 from django_jugpush.core.codec import encode, encode_publication
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
@@ -67,10 +74,15 @@ def _decide(session: Session, event: SubscribeRequested, random: Random) -> None
 def tokens(random: Random) -> tuple[list[bytes], Target]:
     """What opens a channel."""
     now = time.time()
+    subscription = make_subscription_token(
+        "news", granted_by="page", now=now, user="1", login="x" * 22, fingerprint="f" * 16, after=("a", "b")
+    )
     genuine = [
-        make_subscription_token("news", granted_by="page", now=now, user="1", login="x" * 22, fingerprint="f" * 16),
+        subscription,
         make_subscription_token("news", granted_by="page", now=now - 10**6),
         make_public_token("news"),
+        make_connection_token(now=now, user="1", login="x" * 22, fingerprint="f" * 16),
+        make_resume_token(verify_token(subscription, "news", now=now)),
     ]
 
     def run(data: bytes) -> None:
@@ -82,6 +94,23 @@ def tokens(random: Random) -> tuple[list[bytes], Target]:
         assert token in genuine, "a token was accepted that nobody has made"
 
     return [token.encode() for token in genuine], run
+
+
+def control(random: Random) -> tuple[list[bytes], Target]:
+    """What tells push servers of logins and rights, on the way through a Redis that others can write to."""
+    messages = [
+        make_control("revoke", login="x" * 22, users=("1",), is_final=True),
+        make_control("reauthorize", users=("1", "2"), fingerprints=("f" * 16,)),
+        make_control("disconnect", channel="news"),
+    ]
+    genuine = {bytes(message.data) for message in messages}
+
+    def run(data: bytes) -> None:
+        publication = msgspec.structs.replace(messages[0], data=msgspec.Raw(data))
+        if open_control(publication) is not None:
+            assert msgspec.json.encode(msgspec.json.decode(data)) in genuine, "a message was taken that nobody has sent"
+
+    return sorted(genuine), run
 
 
 def firehose(random: Random) -> tuple[list[bytes], Target]:
@@ -176,6 +205,7 @@ def _drive_replay(coroutine: Any) -> Any:
 TARGETS: dict[str, Callable[[Random], tuple[list[bytes], Target]]] = {
     "commands": commands,
     "tokens": tokens,
+    "control": control,
     "firehose": firehose,
     "publish": publish,
     "positions": positions,
