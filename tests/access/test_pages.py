@@ -229,6 +229,14 @@ class TestTokens:
         assert grant(only(request, LITERAL)).ends <= time.time() + 600
         assert grant(only(page(), LITERAL)).ends <= time.time() + PAGE_GRANT_MAX
 
+    def test_grant_is_as_old_as_the_request(self, page):
+        """What the template goes by may have been read at its beginning; it has five minutes from the end, though."""
+        request = page()
+        request.META[KEY] = began = time.time() - 20
+        granted = grant(only(request, LITERAL))
+        assert granted.issued == round(began, 3)
+        assert granted.expires > time.time() + 3500
+
     def test_page_that_is_fetched_again_says_what_it_comes_after(self, rf):
         """The ids that the push server gave the client; nothing else, and not too many."""
         request = rf.get("/", headers={"X-Juggernaut-Renew": "aaaaaaaa, bbbbbbbb,<script>,c" + ",dddddddd" * 9})
