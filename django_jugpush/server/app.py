@@ -48,7 +48,7 @@ from .notices import Notices, Taker
 from .opening import Opening
 from .questions import TooManyQuestions
 from .refusals import RefusalLog
-from .rights import Authority, Rights, RightsUnknown
+from .rights import Authority, RenderAgain, Rights, RightsUnknown
 from .shares import Shares
 from .turns import Turns
 from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
@@ -417,7 +417,8 @@ class PushServer:
         code, detail = _explain(error)
         self._refusals.add(code, event.channel, detail)
         renew = self.rights.renew_id() if self.rights and code is ErrorCode.TOKEN_EXPIRED else None
-        session.refuse(event.request, code, detail, renew=renew)
+        spread = error.spread if isinstance(error, RenderAgain) else None
+        session.refuse(event.request, code, detail, renew=renew, spread=spread)
 
     def _open(self, session: Session, event: SubscribeRequested, grant: Grant) -> None:
         """Accept a subscription as soon as its channel is heard; what is published meanwhile comes after the answer."""

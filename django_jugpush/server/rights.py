@@ -33,7 +33,7 @@ from django_jugpush.exceptions import BrokerUnavailable, SubscriptionDenied, Tok
 from .counts import Counts
 from .questions import Questions
 
-__all__ = ["Authority", "Rights", "RightsUnknown"]
+__all__ = ["Authority", "RenderAgain", "Rights", "RightsUnknown"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,15 @@ PRECISION = 0.01
 
 class RightsUnknown(Exception):
     """What happens to logins and rights is not heard, so nothing can be granted for the time being."""
+
+
+class RenderAgain(TokenExpired):
+    """Only the page, rendered again, can show that the right is still there."""
+
+    def __init__(self, detail: str, *, spread: int | None) -> None:
+        super().__init__(detail)
+        self.spread = spread
+        """Milliseconds, if very many have to be; None if it is this one's own matter."""
 
 
 class Authority(Protocol):
@@ -250,7 +259,8 @@ class Rights:
             case Verdict.ENDED:
                 raise SubscriptionDenied("the login has ended")
             case Verdict.RENDER:
-                raise TokenExpired("the login or the user's password or flags may have changed since")
+                detail = "the login, or the user's password or flags, may have changed since"
+                raise RenderAgain(detail, spread=self._spread(grant))
             case Verdict.ASK:
                 return answer if isinstance(answer, Question) else Question(grant=grant, reason="reauthorization")
 
@@ -290,8 +300,7 @@ class Rights:
         """Return what a client hands on when it fetches its page again."""
         return self.revocations.newest or None
 
-    def spread(self, grant: Grant) -> int | None:
-        """Return over how many milliseconds pages are fetched, if everybody has to."""
+    def _spread(self, grant: Grant) -> int | None:
         is_unknown = (grant.issued or 0.0) < self.revocations.known_since
         return self._hub.gap_spread() if is_unknown else None
 
