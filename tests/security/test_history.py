@@ -7,20 +7,22 @@ import time
 import pytest
 
 from django_jugpush import channel, connection_token, publish, subscription_token
-from django_jugpush.access.moments import MARGIN
+from django_jugpush.access import moments
 from django_jugpush.core.positions import Position
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 
 @pytest.fixture
-def past(servers, open_tab, browser, bob):
-    """A channel in which something was said to Bob alone, long enough ago; return the position before it."""
+def past(servers, open_tab, browser, bob, monkeypatch):
+    """A channel in which something was said to Bob alone, a moment ago; return the position before it."""
+    monkeypatch.setattr(moments, "MARGIN", 0.0)
     tab = open_tab(servers[0])
     answer = tab.subscribe("orders", browser("bob").tokens()["orders"])
     publish("orders", "secret of the past")
-    tab.heard("secret of the past")
-    time.sleep(MARGIN + 0.1)  # what is younger may be read by a page that is rendered now
+    said = Position.parse(tab.heard("secret of the past")["position"])
+    while time.time() * 1000 < said.ms + 2:
+        pass  # positions know no more than milliseconds
     return answer["position"]
 
 
