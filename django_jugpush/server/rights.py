@@ -54,7 +54,7 @@ RETRY = (5.0, 15.0)
 REMEMBERED = 120.0
 """Seconds for which a subscription that was stopped can come back without losing what it could read of the past."""
 
-SESSIONS_PER_TURN = 100
+SESSIONS_PER_TURN = 50
 """How many sessions are stopped in one turn of the event loop."""
 
 
