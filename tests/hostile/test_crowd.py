@@ -45,6 +45,7 @@ class GoodClient(asyncio.Protocol):
     def __init__(self, latencies):
         self.is_subscribed = False
         self.is_lost = False
+        self.has_left = asyncio.Event()
         self._latencies = latencies
         self._buffer = b""
 
@@ -67,6 +68,10 @@ class GoodClient(asyncio.Protocol):
 
     def connection_lost(self, error):
         self.is_lost = True
+        self.has_left.set()
+
+    def leave(self):
+        self._transport.abort()
 
 
 class GoodCrowd:
@@ -98,6 +103,9 @@ class GoodCrowd:
             _, client = await loop.create_connection(lambda: GoodClient(self.latencies), *self._address)
             self._clients.append(client)
         await asyncio.to_thread(self._stopping.wait)
+        for client in self._clients:
+            client.leave()
+        await asyncio.gather(*(client.has_left.wait() for client in self._clients))
 
 
 def wait_until(is_so):
