@@ -12,7 +12,7 @@ const TARGET = fileURLToPath(new URL("../django_jugpush/static/django_jugpush/",
 
 /** Upper limits of the gzipped sizes, in bytes. */
 const LIMITS = new Map([
-  ["juggernaut.js", 7 * 1024],
+  ["juggernaut.js", 8 * 1024],
   ["live.js", 8 * 1024],
 ]);
 

@@ -9,6 +9,7 @@ export const ErrorCode = Object.freeze({
   LIMIT_EXCEEDED: 106,
   BAD_REQUEST: 107,
   TOKEN_EXPIRED: 109,
+  REAUTHORIZE: 110,
   INVALID_JSON: 120,
   INVALID_CHANNEL: 121,
   IDENTITY_MISMATCH: 122,
@@ -20,6 +21,7 @@ export const DisconnectCode = Object.freeze({
   INTERNAL: 3004,
   NOT_THE_SERVER: 3005,
   SLOW: 3008,
+  SENT_AWAY: 3011,
   NO_PONG: 3012,
   TOO_MANY_CONNECTIONS: 3014,
   TOO_MANY_ERRORS: 3501,
@@ -27,6 +29,7 @@ export const DisconnectCode = Object.freeze({
   UNKNOWN_PROTOCOL: 3503,
   TOO_MANY_COMMANDS: 3505,
   ORIGIN_DENIED: 3507,
+  LOGIN_ENDED: 3510,
 });
 
 /**

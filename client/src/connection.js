@@ -52,6 +52,7 @@ const TRANSITIONS = {
  * @property {number} [code]
  * @property {string} [message]
  * @property {boolean} [temporary]
+ * @property {string} [renew]
  * @property {boolean} [reconnect]
  * @property {string} [client]
  * @property {number} [ping]
@@ -134,6 +135,12 @@ export class Connection {
   resume() {
     if (this.#state === "paused") this.#attempt = 0;
     this.#move("resume");
+  }
+
+  /** Begin anew at once, so that the server knows nothing of what was before. */
+  reset() {
+    this.#leave("pause", { code: 1000, message: "begins anew", reconnect: true });
+    this.resume();
   }
 
   /** Network or visitor are back: do not wait any longer, and do not trust a socket that looks open. */

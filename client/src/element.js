@@ -2,22 +2,11 @@
 import { ErrorCode } from "./codes.js";
 import { Timer } from "./backoff.js";
 import { fire } from "./events.js";
-import { liveUrl, pageConsole, serverFor } from "./page.js";
+import { loadLive, pageConsole, serverFor } from "./page.js";
 import { reloadWithin } from "./reload.js";
 
 /** A moved element is away for a moment: htmx, Turbo and morphing take it out and put it in again. */
 const LEAVE_AFTER_MS = 500;
-
-/** @type {Promise<typeof import("./live.js")> | undefined} */
-let liveModule;
-
-function loadLive() {
-  liveModule ??= import(liveUrl).catch((error) => {
-    liveModule = undefined;
-    throw error;
-  });
-  return liveModule;
-}
 
 /**
  * `<juggernaut-subscribe channel="…" token="…" since="…">`: subscribes while it is in the page.

@@ -3,6 +3,7 @@ const NAMES = new Map([
   // On the document
   ["connect", "juggernaut:connect"],
   ["disconnect", "juggernaut:disconnect"],
+  ["identity", "juggernaut:identity"],
   // On <juggernaut-subscribe>
   ["subscribed", "juggernaut:subscribed"],
   ["message", "juggernaut:message"],
@@ -22,6 +23,6 @@ const NAMES = new Map([
  */
 export function fire(target, kind, detail) {
   const name = NAMES.get(kind);
-  const options = { bubbles: true, cancelable: kind === "refresh", detail };
+  const options = { bubbles: true, cancelable: kind === "refresh" || kind === "identity", detail };
   return !name || target.dispatchEvent(new CustomEvent(name, options));
 }

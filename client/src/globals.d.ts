@@ -10,6 +10,7 @@ declare global {
   interface DocumentEventMap {
     "juggernaut:connect": CustomEvent<{ client: string }>;
     "juggernaut:disconnect": CustomEvent<Ending>;
+    "juggernaut:identity": CustomEvent<null>;
   }
 
   interface GlobalEventHandlersEventMap {

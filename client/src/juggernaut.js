@@ -1,4 +1,4 @@
-/** @import { JuggernautOptions, State } from "./types.js" */
+/** @import { JuggernautOptions, State, TokenSource } from "./types.js" */
 import { callEach } from "./console.js";
 import { serverFor } from "./page.js";
 
@@ -118,8 +118,8 @@ export class Juggernaut {
    *
    * @param {string} channel
    * @param {(data: any, message: Message) => void} [callback]
-   * @param {{ token?: string, since?: string }} [options] `token`: a subscription token, if the page has no element for
-   *   the channel; `since`: the position after which to begin
+   * @param {{ token?: TokenSource, since?: string }} [options] `token`: a subscription token, or what gives one, if the
+   *   page has no element for the channel; `since`: the position after which to begin
    */
   subscribe(channel, callback, { token, since } = {}) {
     if (!channel) throw new Error("Must provide a channel");

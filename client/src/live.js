@@ -2,6 +2,8 @@
 import { fill } from "./fill.js";
 import { owe } from "./refresh.js";
 
+export { fetchGrants } from "./grants.js";
+
 /**
  * Do what a <juggernaut-subscribe> element says, upon a message or the word that something was missed.
  *

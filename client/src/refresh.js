@@ -2,11 +2,11 @@
 import { Timer, backoff } from "./backoff.js";
 import { callEach } from "./console.js";
 import { fire } from "./events.js";
+import { fetchHtml, parseHtml } from "./html.js";
 import { morph } from "./morph.js";
 
 /** News is collected for this long before it is fetched. */
 const COLLECT_MS = 300;
-const FETCH_TIMEOUT_MS = 30_000;
 const RETRY_BASE_MS = 1_000;
 const RETRY_CAP_MS = 60_000;
 
@@ -25,12 +25,8 @@ const RETRY_CAP_MS = 60_000;
  * @property {string} url as it was asked for
  */
 
-/** @typedef {{ createHTML(html: string): string }} Policy */
-
 /** @type {Context} */
 let context;
-/** @type {Policy | undefined} */
-let policy;
 /** @type {Map<string, Source>} by URL */
 const sources = new Map();
 
@@ -124,15 +120,19 @@ class Source {
 async function pay(url, debts) {
   const selectors = new Set(debts.map(({ selector }) => selector).filter(hasTarget));
   if (!selectors.size) return true;
-  let html;
+  const names = [...selectors].join(", ");
+  let fetched;
   try {
-    html = await fetchHtml(url, [...selectors].join(", "));
+    fetched = await fetchHtml(url, headersFor(names));
   } catch (error) {
     context.console.explain(`${url} could not be fetched, trying on: ${error}`);
     return false;
   }
-  if (html === null) return true;
-  const answer = new Answer(html);
+  if (fetched.refusal) {
+    context.console.explain(`${url} answered ${fetched.refusal}: ${names} was not refreshed.`);
+    return true;
+  }
+  const answer = new Answer(fetched.html);
   const wanted = withoutGone(debts);
   for (const selector of selectors) {
     callEach([replace], answer, url, selector, wanted.filter((debt) => debt.selector === selector));
@@ -151,38 +151,13 @@ function hasTarget(selector) {
   return false;
 }
 
-/**
- * @param {string} url
- * @param {string} selector
- * @returns {Promise<string | null>} null: what came is not for this page
- */
-async function fetchHtml(url, selector) {
-  const response = await fetch(url, {
-    credentials: "same-origin",
-    cache: "no-store",
-    // Not followed: to a login page on another host, following would look like a broken network.
-    redirect: "manual",
-    headers: {
-      Accept: "text/html",
-      // Header values are Latin-1.
-      "X-Juggernaut-Refresh": selector.replace(/[^\x20-\x7e]/gu, encodeURIComponent),
-      "X-Juggernaut-Client": context.client,
-    },
-    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
-  });
-  if (response.status >= 500 || response.status === 429) throw new Error(`status ${response.status}`);
-  const refusal = refusalOf(response);
-  if (!refusal) return response.text();
-  context.console.explain(`${url} answered ${refusal}: ${selector} was not refreshed.`);
-  return null;
-}
-
-/** @param {Response} response */
-function refusalOf(response) {
-  if (response.redirected || response.type === "opaqueredirect") return "with a redirect";
-  if (!response.ok) return `with status ${response.status}`;
-  const type = response.headers.get("Content-Type") ?? "";
-  return /^(text\/html|application\/xhtml\+xml)\b/i.test(type) ? "" : `with ${type || "no content type"}, not HTML`;
+/** @param {string} selectors */
+function headersFor(selectors) {
+  return {
+    // Header values are Latin-1.
+    "X-Juggernaut-Refresh": selectors.replace(/[^\x20-\x7e]/gu, encodeURIComponent),
+    "X-Juggernaut-Client": context.client,
+  };
 }
 
 /**
@@ -240,23 +215,7 @@ class Answer {
 
 /** @param {string} html */
 function parse(html) {
-  policy ??= createPolicy();
-  return new DOMParser().parseFromString(policy.createHTML(html), "text/html");
-}
-
-/**
- * A Content Security Policy may want HTML to come through a policy with a name that it allows.
- *
- * @returns {Policy}
- */
-function createPolicy() {
-  const asIs = { createHTML: (/** @type {string} */ html) => html };
-  try {
-    return /** @type {any} */ (globalThis).trustedTypes?.createPolicy("juggernaut", asIs) ?? asIs;
-  } catch (error) {
-    context.console.error(`the Content Security Policy needs "trusted-types juggernaut" for refresh: ${error}`);
-    return asIs;
-  }
+  return parseHtml(html, context.console);
 }
 
 /**

@@ -9,11 +9,13 @@ let isPlanned = false;
  * Load the page again after a random part of `spread`, and not before it is shown.
  *
  * @param {number} spread in milliseconds
+ * @returns {boolean} whether that is going to happen
  */
 export function reloadWithin(spread) {
-  if (isPlanned || !mayReload()) return;
+  if (isPlanned || !mayReload()) return isPlanned;
   isPlanned = true;
   setTimeout(whenShown, Math.random() * spread, reload);
+  return true;
 }
 
 /** @param {() => void} action */
@@ -48,6 +50,7 @@ function recentReloads() {
   return Object.fromEntries(all.filter(([, time]) => Date.now() - time < PAUSE_MS));
 }
 
-function pageUrl() {
+/** The page's address without the hash: what is asked of the site. */
+export function pageUrl() {
   return location.href.replace(/#.*/, "");
 }

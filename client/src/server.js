@@ -2,9 +2,12 @@
 /** @import { Console } from "./console.js" */
 import { Connection, webSocketUrl } from "./connection.js";
 import { callEach } from "./console.js";
+import { DisconnectCode } from "./codes.js";
 import { clientId } from "./identity.js";
 import { followPage } from "./lifecycle.js";
+import { Renewal } from "./renewal.js";
 import { Subscriptions } from "./subscriptions.js";
+import { Tokens } from "./tokens.js";
 
 const WHO_ANSWERS =
   "`manage.py runserver` (but not runserver_plus) carries one while django_jugpush is in INSTALLED_APPS, an ASGI server " +
@@ -12,10 +15,18 @@ const WHO_ANSWERS =
   "trying on.";
 
 /**
+ * @typedef {object} Page what the script element says
+ * @property {string} [token]
+ * @property {string} [identity]
+ * @property {() => Promise<typeof import("./live.js")>} loadLive
+ */
+
+/**
  * The push server as this page sees it: one connection and its subscriptions, whoever shares them.
  */
 export class PushServer {
   client = clientId;
+  tokens = new Tokens();
   /** @type {Set<(kind: string, detail: any) => void>} told of everything that happens on the connection */
   observers = new Set();
   #wasConnected = false;
@@ -25,8 +36,9 @@ export class PushServer {
   /**
    * @param {string} url
    * @param {Console} console
+   * @param {Page} [page] whose tokens are this server's
    */
-  constructor(url, console) {
+  constructor(url, console, page) {
     this.#console = console;
     this.#url = webSocketUrl(url, document.baseURI, this.client);
     this.connection = new Connection(() => new WebSocket(this.#url), {
@@ -36,11 +48,28 @@ export class PushServer {
       retrying: (attempt) => this.#tell("reconnect", { attempt }),
       failed: () => this.#failed(),
     });
-    this.subscriptions = new Subscriptions(this.connection, (kind, detail) => {
+    this.subscriptions = new Subscriptions(this.connection, this.tokens, (kind, detail) => {
       if (kind === "error") this.#explainError(detail);
       this.#tell(kind, detail);
     });
+    if (page) this.#belongTo(page);
     followPage(this.connection);
+  }
+
+  /** @param {Page} page */
+  #belongTo({ token, identity, loadLive }) {
+    const { subscriptions } = this;
+    this.tokens.connection = token;
+    subscriptions.renewal = new Renewal(
+      {
+        client: () => this.client,
+        console: this.#console,
+        loadLive,
+        granted: (wanting, grants) => subscriptions.renew(wanting, grants),
+        failed: (wanting, code) => subscriptions.giveUp(wanting, code),
+      },
+      identity,
+    );
   }
 
   /** @param {string | undefined} client */
@@ -56,6 +85,7 @@ export class PushServer {
   /** @param {Ending} ending */
   #disconnected(ending) {
     this.subscriptions.disconnected();
+    if (ending.code === DisconnectCode.LOGIN_ENDED) this.subscriptions.loginEnded();
     if (!ending.reconnect && ending.code !== 1000) {
       this.#console.error(`the server ended the connection for good: ${ending.message} (${ending.code}).`);
     }

@@ -1,6 +1,8 @@
-/** @import { ErrorDetail } from "./types.js" */
+/** @import { ErrorDetail, TokenSource } from "./types.js" */
 /** @import { Frame } from "./connection.js" */
 import { Timer } from "./backoff.js";
+import { callEach } from "./console.js";
+import { offsetOf } from "./positions.js";
 
 /** Rows of one channel whose newest version is remembered. */
 const MAX_VERSIONS = 1000;
@@ -20,12 +22,18 @@ const MAX_VERSIONS = 1000;
 export class Subscription {
   /** @type {Set<Holder>} */
   holders = new Set();
-  /** @type {"subscribing" | "subscribed" | "refused"} */
+  /** @type {"subscribing" | "subscribed" | "renewing" | "refused"} `renewing`: the page is to bring a token */
   state = "subscribing";
-  /** @type {string | undefined} */
-  token;
-  /** @type {string | undefined} the token of the last command */
+  /** @type {TokenSource | undefined} where the token of the last command came from */
+  source;
+  /** @type {string | undefined} that token */
   sentToken;
+  /** Counts what was begun with the channel: of answers to questions for a token, only that to the last one is used. */
+  turn = 0;
+  /** Whether it was opened by a token of another login, which must not be used again. */
+  isForgotten = false;
+  /** @type {string | undefined} what the server wants to find in the next token */
+  demand;
   /** The last command's id; 0 if it was not sent. */
   askedId = 0;
   /** @type {string | undefined} the last position; before the first `subscribed` where it is to start, if anybody knows */
@@ -36,19 +44,63 @@ export class Subscription {
   error;
   attempt = 0;
   #versions = new Versions();
+  #tell;
 
   /**
    * @param {string} channel
-   * @param {(subscription: Subscription) => void} retry
+   * @param {{ retry: (subscription: Subscription) => void, tell: Holder }} owner `tell` is told what any holder is told, once
    */
-  constructor(channel, retry) {
+  constructor(channel, { retry, tell }) {
     this.channel = channel;
     this.retryTimer = new Timer(() => retry(this));
+    this.#tell = tell;
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {boolean} replayed
+   */
+  deliver(frame, replayed) {
+    if (frame.type !== undefined && frame.type !== "stale") return;
+    this.position = frame.position ?? this.position;
+    if (frame.type) this.#stale(frame);
+    else this.#message({ ...frame, offset: offsetOf(frame.position), replayed });
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {number} gapSpread at least so long is the spread of a gap
+   */
+  granted({ recovered, spread = 0 }, gapSpread) {
+    this.state = "subscribed";
+    this.announce("subscribed", { channel: this.channel, recovered });
+    if (recovered === false) this.#stale({ reason: "gap", spread: Math.max(spread, gapSpread) });
+  }
+
+  /** @param {Frame & { offset?: number, replayed: boolean }} message */
+  #message(message) {
+    if (!this.#versions.accepts(message)) return;
+    this.announce("message", { channel: this.channel, data: message.data, message });
   }
 
   /** @param {Frame} frame */
-  accepts(frame) {
-    return this.#versions.accepts(frame);
+  #stale({ reason = "gap", spread = 0 }) {
+    this.announce("stale", { channel: this.channel, reason, spread });
+  }
+
+  /** @param {ErrorDetail} error */
+  refuse(error) {
+    this.state = "refused";
+    this.error = error;
+    this.announce("error", error);
+  }
+
+  /**
+   * @param {string} kind
+   * @param {any} detail
+   */
+  announce(kind, detail) {
+    callEach([this.#tell, ...this.holders], kind, detail, this.position);
   }
 }
 

@@ -7,6 +7,9 @@
  */
 export type State = "idle" | "connecting" | "connected" | "waiting" | "paused" | "ended";
 
+/** A token, or what gives one whenever it is needed. */
+export type TokenSource = string | (() => string | undefined | Promise<string | undefined>);
+
 /** How a connection ended. */
 export interface Ending {
   /** A disconnect code, or one of WebSocket's own. */
@@ -51,6 +54,8 @@ export interface ErrorDetail {
 export interface JuggernautOptions {
   /** The push server's address; default: `data-url` of the client's script element. */
   url?: string;
+  /** The connection's token, for channels without one of their own. */
+  token?: TokenSource;
   /** Of 2011: the host name, instead of that of `url`. */
   host?: string;
   /** Of 2011: the port. */

@@ -175,9 +175,9 @@ test("a refusal is an event with its code", async () => {
   const heard = listen("error");
   await put('<juggernaut-subscribe id="s" channel="order:7" token="old"></juggernaut-subscribe>');
   const [{ id }] = socket.commands;
-  socket.receive({ type: "error", id, code: 109, message: "token expired", temporary: false });
+  socket.receive({ type: "error", id, code: 103, message: "permission denied", temporary: false });
   assert.deepEqual(heard[0].slice(0, 2), ["error", "s"]);
-  assert.equal(heard[0][2].code, 109);
+  assert.equal(heard[0][2].code, 103);
 });
 
 test("what the page did not grant is explained, and not asked for", async () => {

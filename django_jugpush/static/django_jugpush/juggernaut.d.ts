@@ -8,6 +8,9 @@
  */
 export type State = "idle" | "connecting" | "connected" | "waiting" | "paused" | "ended";
 
+/** A token, or what gives one whenever it is needed. */
+export type TokenSource = string | (() => string | undefined | Promise<string | undefined>);
+
 /** How a connection ended. */
 export interface Ending {
   /** A disconnect code, or one of WebSocket's own. */
@@ -52,6 +55,8 @@ export interface ErrorDetail {
 export interface JuggernautOptions {
   /** The push server's address; default: `data-url` of the client's script element. */
   url?: string;
+  /** The connection's token, for channels without one of their own. */
+  token?: TokenSource;
   /** Of 2011: the host name, instead of that of `url`. */
   host?: string;
   /** Of 2011: the port. */
@@ -125,11 +130,11 @@ export declare class Juggernaut {
      *
      * @param {string} channel
      * @param {(data: any, message: Message) => void} [callback]
-     * @param {{ token?: string, since?: string }} [options] `token`: a subscription token, if the page has no element for
-     *   the channel; `since`: the position after which to begin
+     * @param {{ token?: TokenSource, since?: string }} [options] `token`: a subscription token, or what gives one, if the
+     *   page has no element for the channel; `since`: the position after which to begin
      */
     subscribe(channel: string, callback?: (data: any, message: Message) => void, { token, since }?: {
-        token?: string;
+        token?: TokenSource;
         since?: string;
     }): void;
     /**
@@ -176,6 +181,7 @@ declare global {
   interface DocumentEventMap {
     "juggernaut:connect": CustomEvent<{ client: string }>;
     "juggernaut:disconnect": CustomEvent<Ending>;
+    "juggernaut:identity": CustomEvent<null>;
   }
 
   interface GlobalEventHandlersEventMap {
