@@ -85,8 +85,10 @@ export class PushServer {
   /** @param {Ending} ending */
   #disconnected(ending) {
     this.subscriptions.disconnected();
-    if (ending.code === DisconnectCode.LOGIN_ENDED) this.subscriptions.loginEnded();
-    if (!ending.reconnect && ending.code !== 1000) {
+    if (ending.code === DisconnectCode.LOGIN_ENDED) {
+      // Nothing is wrong: the visitor has logged out.
+      this.subscriptions.loginEnded();
+    } else if (!ending.reconnect && ending.code !== 1000) {
       this.#console.error(`the server ended the connection for good: ${ending.message} (${ending.code}).`);
     }
     this.#tell("disconnect", ending);

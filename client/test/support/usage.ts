@@ -1,6 +1,9 @@
 // Compiled by bundle.test.js, never run: what a page written in TypeScript may say.
 juggernaut.subscribe("news", (data, message) => console.log(data, message.toJSON()));
 juggernaut.subscribe("order:7", undefined, { token: "…" });
+juggernaut.subscribe("order:8", undefined, { token: async () => "…", since: "e:1-1" });
+new Juggernaut({ url: "/juggernaut/", token: () => undefined });
+document.addEventListener("juggernaut:identity", (event) => event.preventDefault());
 const jug = new Juggernaut({ host: "push.example", port: 8080, meta: { user: 1 } });
 jug.on("connect", () => console.log(jug.sessionID.length));
 document.addEventListener("juggernaut:message", ({ detail }) => console.log(detail.channel.length, detail.data));
