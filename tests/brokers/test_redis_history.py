@@ -12,7 +12,7 @@ import time
 import pytest
 import redis
 
-from django_jugpush.brokers.redis import RedisBroker, RedisFeed, broker, reader
+from django_jugpush.brokers.redis import RedisBroker, RedisFeed, broker, feed, reader
 from django_jugpush.brokers.redis.names import ChannelNames
 from django_jugpush.core.positions import Position
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
@@ -489,6 +489,70 @@ def test_forged_message_does_not_stop_the_others(own_redis):
     run(scenario)
 
 
+def test_what_was_heard_and_is_not_kept_begins_a_stream_anew(own_redis):
+    """A Redis that came back so little older that its memory does not show it."""
+
+    async def scenario():
+        async with ear(own_redis.url) as one:
+            await one.follow("news")
+            publish, lose = Publisher(own_redis.url), Publisher(own_redis.url, Silent(own_redis.url))
+            publish(1)
+            position = (await one.next()).position
+            lose(2)
+            lost = f'{position.epoch}:3-{position.ms + 5} {{"id":"3","channel":"news","namespace":"tests"}}'
+            own_redis.client().publish("tests:0:c:news", lost)
+            gap = await one.next()
+            assert gap.stale == "gap"
+            assert gap.position.epoch != position.epoch
+            await one.nothing_before(publish.broker, "news")
+
+    run(scenario)
+
+
+def test_broken_connection_may_have_taken_what_no_stream_has(own_redis):
+    """What came as in 2011: channels that had such publications are told."""
+
+    async def scenario():
+        one = Ear(own_redis.url)
+        one.feed = RedisFeed(own_redis.url, namespace="tests", firehose="juggernaut")
+        await one.feed.start(one.deliver)
+        await one.follow("news", "quiet")
+        client = own_redis.client()
+        client.publish("juggernaut", '{"channels":["news"],"data":7}')
+        assert await one.take(1) == ["7"]
+        client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        gap = await one.next()
+        assert (gap.stale, gap.channel) == ("gap", "news")
+        await one.nothing_before(RedisBroker(own_redis.url), "news")
+        await one.nothing_before(RedisBroker(own_redis.url), "quiet")
+        await one.feed.stop()
+
+    run(scenario)
+
+
+EPOCH_3, EPOCH_5, EPOCH_9 = (Position("e", offset, 1000 + offset) for offset in (3, 5, 9))
+
+
+@pytest.mark.parametrize(
+    ("end", "before", "after", "agrees"),
+    [
+        (EPOCH_5, EPOCH_5, EPOCH_5, True),
+        (EPOCH_5, EPOCH_3, EPOCH_9, True),  # it was read while more was heard
+        (EPOCH_5, EPOCH_5, EPOCH_9, True),
+        (EPOCH_9, EPOCH_5, EPOCH_5, False),
+        (EPOCH_3, EPOCH_5, EPOCH_9, False),
+        (EPOCH_5._replace(ms=7), EPOCH_5, EPOCH_5, False),
+        (EPOCH_5._replace(epoch="other"), EPOCH_3, EPOCH_9, False),
+        (None, Position.moment(1), EPOCH_3, True),
+        (None, EPOCH_3, EPOCH_3, False),
+        (EPOCH_3, Position.moment(1), Position.moment(1), False),
+    ],
+)
+def test_sweep_knows_what_agrees(end, before, after, agrees):
+    """Between two moments at which so much was heard."""
+    assert feed._agrees(end, before, after) is agrees
+
+
 # Reading
 
 
@@ -564,6 +628,33 @@ def test_strange_entry_is_a_loss(own_redis):
             assert (replay.is_complete, list(replay.publications)) == (False, [])
 
     run(scenario)
+
+
+def test_hole_in_a_stream_is_a_loss(own_redis):
+    """Somebody took an entry out."""
+
+    async def scenario():
+        async with ear(own_redis.url) as one:
+            await one.follow("news")
+            moment = Position.moment(now(own_redis.client()))
+            Publisher(own_redis.url)(*range(1, 6))
+            positions = [(await one.next()).position for _ in range(5)]
+            own_redis.client().xdel(STREAM, f"3-{positions[2].ms}")
+            for since in (moment, positions[0]):
+                replay = await one.read("news", since)
+                assert (replay.is_complete, list(replay.publications)) == (False, [])
+            assert len((await one.read("news", positions[3])).publications) == 1
+
+    run(scenario)
+
+
+def test_batch_brings_its_script(own_redis):
+    """Were it unknown to a part of it, that part would come late."""
+    publish, client = Publisher(own_redis.url), own_redis.client()
+    publish(1, 2, 3)
+    client.script_flush()
+    publish(4, 5, 6)
+    assert "errorstat_NOSCRIPT" not in client.info("errorstats")
 
 
 def test_forgotten_scripts_are_brought_again(own_redis):
@@ -726,14 +817,17 @@ def test_redis_that_is_full_refuses(tmp_path):
 def test_replica_is_no_broker(own_redis, tmp_path_factory):
     """It takes nothing, and a push server does not hear there what others publish elsewhere."""
     with running_redis(tmp_path_factory.mktemp("replica"), "--replicaof", "127.0.0.1", str(own_redis.port)) as replica:
+        publish = Publisher(replica.url)
         with pytest.raises(BrokerUnavailable, match="read only replica|read-only"):
-            Publisher(replica.url)(1)
+            publish(1)
+        others = [one for one in replica.client().client_list(_type="normal") if one["cmd"] != "client|list"]
+        assert others == []  # what has this address may be another one next time
 
         async def scenario():
-            feed = RedisFeed(replica.url, namespace="tests")
+            deaf = RedisFeed(replica.url, namespace="tests")
             client = redis.asyncio.Redis.from_url(replica.url)
             with pytest.raises(redis.exceptions.ReadOnlyError):
-                await feed._reader.connect(client)
+                await deaf._reader.connect(client)
             await client.aclose()
 
         run(scenario)
