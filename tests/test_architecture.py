@@ -23,7 +23,7 @@ TABLE = {
     "exceptions": ("", ""),
     "signals": ("", "django"),
     "core": ("exceptions", "msgspec"),
-    "brokers": ("core exceptions", "msgspec redis"),
+    "brokers": ("core exceptions", "hiredis msgspec redis"),
     "conf": ("exceptions", "django"),
     "targets": ("conf core exceptions", "django"),
     "declarations": ("conf core exceptions", "asgiref django"),

@@ -84,6 +84,8 @@ class RedisBroker(Broker):
         sent = time.time()
         answers = self._connections.exchange(commands)
         self.skew = self._clock.read(answers[0], sent, time.time())
+        if all(type(answer) is bytes for answer in answers):  # positions, as nearly always
+            return
         unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if unknown:
             commands = [self._command(publications[number], epoch, again=again, in_full=True) for number in unknown]
