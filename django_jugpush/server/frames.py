@@ -149,7 +149,11 @@ class BoundedProtocol(lingering.LingeringProtocol):
             return
         piece = bytes(self._backlog[:SLICE])
         del self._backlog[:SLICE]
-        super().data_received(piece)
+        try:
+            super().data_received(piece)
+        except Exception:
+            self.transport.abort()
+            raise
         if self._is_held_up or self._backlog:
             self._settle()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
 
 __all__ = ["BUDGET", "Turns"]
+
+logger = logging.getLogger(__name__)
 
 BUDGET = 0.001
 """Seconds of one turn of the event loop that may go into what clients say. The rest of it is for what they are told."""
@@ -54,8 +57,9 @@ class Turns:
                 step = self._steps.popleft()
                 try:
                     step()
-                finally:
-                    self._used += time.perf_counter() - started
+                except Exception:
+                    logger.exception("A connection failed.")
+                self._used += time.perf_counter() - started
         finally:
             self._is_busy = False
             if not self._is_expected:

@@ -206,6 +206,22 @@ def test_client_that_breaks_the_rules_before_it_is_greeted_is_no_fault_of_the_se
     assert not caplog.records
 
 
+def test_fault_in_handling_a_frame_ends_only_its_connection(served, monkeypatch, caplog):
+    """Rather than leave it open, and deaf."""
+
+    def fail(self):
+        raise RuntimeError("a fault of the server")
+
+    monkeypatch.setattr(frames.BoundedProtocol, "handle_ping", fail)
+    with connected(served) as witness, connected(served) as client:
+        client.sendall(frame(PING))
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(100) == b""
+        witness.sendall(frame(TEXT, b'{"type":"ping"}'))
+        assert b'"pong"' in witness.recv(100)
+    assert "a fault of the server" in caplog.text
+
+
 def test_burst_of_commands_is_taken_whole(served, monkeypatch):
     """A client that comes back subscribes to all that it had at once; order and number are kept."""
     commands = [json.dumps({"type": "unsubscribe", "id": number, "channel": "x"}) for number in range(1, 1001)]

@@ -92,6 +92,19 @@ def raising():
     raise RuntimeError("a fault")
 
 
+def test_fault_that_nobody_waits_for_is_logged(caplog):
+    """And holds up none of the steps that follow."""
+
+    async def main():
+        turns, done = Turns(budget=10), []
+        turns.do(raising)
+        turns.do(lambda: done.append(1))
+        assert done == [1]
+
+    asyncio.run(main())
+    assert "a fault" in caplog.text
+
+
 def test_step_of_a_client_that_is_gone_is_left_out():
     """It was cancelled while it waited."""
 
