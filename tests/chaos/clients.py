@@ -101,7 +101,8 @@ class Client:
     def _take(self, frame: dict) -> None:
         channel = frame["channel"]
         self.records[channel].append(STALE if "type" in frame else frame["data"])
-        self.positions[channel] = frame["position"]
+        # A channel of whose stream the server knew nothing when it lost Redis is stale, and nobody can say where.
+        self.positions[channel] = frame.get("position", self.positions[channel])
 
 
 class Swarm:
