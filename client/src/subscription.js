@@ -43,6 +43,8 @@ export class Subscription {
   /** @type {ErrorDetail | undefined} */
   error;
   attempt = 0;
+  /** Whether one of several answers has said that something is missing. */
+  #hasGap = false;
   #versions = new Versions();
   #tell;
 
@@ -68,12 +70,18 @@ export class Subscription {
   }
 
   /**
+   * Take one of the server's answers; with the last, it is subscribed.
+   *
    * @param {Frame} frame
    * @param {number} gapSpread at least so long is the spread of a gap
    */
-  granted({ recovered, spread = 0 }, gapSpread) {
-    this.state = "subscribed";
-    this.announce("subscribed", { channel: this.channel, recovered });
+  granted({ recovered, spread = 0, more = false }, gapSpread) {
+    this.#hasGap ||= recovered === false;
+    if (!more) {
+      this.state = "subscribed";
+      this.announce("subscribed", { channel: this.channel, recovered: this.#hasGap ? false : recovered });
+      this.#hasGap = false;
+    }
     if (recovered === false) this.#stale({ reason: "gap", spread: Math.max(spread, gapSpread) });
   }
 

@@ -265,7 +265,7 @@ export class Subscriptions {
     subscription.wasGranted = true;
     subscription.demand = undefined;
     this.#exchange(subscription, frame.token);
-    if (!frame.more) subscription.granted(frame, this.#connection.gapSpread);
+    subscription.granted(frame, this.#connection.gapSpread);
     for (const publication of frame.publications ?? []) {
       // A callback may have let go of the channel.
       if (this.#isHeld(subscription)) subscription.deliver(publication, true);

@@ -170,6 +170,20 @@ test("a long answer comes in pages, and the channel is subscribed after the last
   assert.deepEqual(heard, ["+1", "+2", "subscribed", "+3"]);
 });
 
+test("what is missing before a page that others follow is stale there, and the channel has not recovered", () => {
+  const heard = listen();
+  jug.on("subscribed", ({ recovered }) => heard.push(recovered));
+  jug.subscribe("news", () => {}, { since: T });
+  connect();
+  answer({ recovered: false, spread: 400, position: "e:2-1002", more: true });
+  assert.deepEqual(heard, ["stale gap 400"]);
+  answer({ recovered: true, publications: [at(3)], position: "e:3-1003" });
+  assert.deepEqual(heard.splice(0), ["stale gap 400", "subscribed", false, "+3"]);
+  connect();
+  answer({ recovered: true, position: "e:3-1003" });
+  assert.deepEqual(heard, ["subscribed", true]);
+});
+
 test("a connection that breaks between two pages goes on with the next page", () => {
   const heard = listen();
   jug.subscribe("news", () => {}, { since: T });
