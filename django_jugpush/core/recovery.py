@@ -116,9 +116,10 @@ def for_client(replay: Replay, *, client: str, history_from: float | None) -> Re
     """
     Return what of a replay one client gets.
 
-    It gets nothing that excludes it, of a channel with a ``max_rate`` only the newest, and nothing from before
-    ``history_from`` (seconds since 1970), where its right to listen begins: what it misses then is not recovered. The
-    newest of a channel that keeps it for its new subscribers is there for this one too.
+    It gets nothing that excludes it, of a channel with a ``max_rate`` only the newest and the word that something is
+    missing, and nothing from before ``history_from`` (seconds since 1970), where its right to listen begins: what it
+    misses then is not recovered. The newest of a channel that keeps it for its new subscribers is there for this one
+    too.
     """
     earliest = 0 if history_from is None else round(history_from * 1000)
     publications = list(replay.publications)
@@ -126,10 +127,12 @@ def for_client(replay: Replay, *, client: str, history_from: float | None) -> Re
     is_complete = replay.is_complete
     if len(allowed) < len(publications):
         newest = publications[-1]
-        is_complete = is_complete and publications == [newest] and newest.last
-        allowed = [newest] if newest.last else []
+        # Where there is more, it is not the channel's newest.
+        is_kept = newest.last and not replay.more
+        is_complete = is_complete and publications == [newest] and is_kept
+        allowed = [newest] if is_kept else []
     if allowed and allowed[-1].max_rate:
-        del allowed[:-1]
+        allowed[:-1] = [one for one in allowed[:-1] if one.stale]
     return replace(replay, is_complete=is_complete, publications=[one for one in allowed if client not in one.exclude])
 
 

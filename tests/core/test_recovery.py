@@ -12,15 +12,15 @@ from django_jugpush.core import recovery
 from django_jugpush.core.history import Replay, Streams
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
-from django_jugpush.core.recovery import Follower
+from django_jugpush.core.recovery import Follower, for_client
 
 CHANNEL = "tests:news"
 START = 1_763_924_990_000
 
 
-def publication(number, position=None):
+def publication(number, position=None, **more):
     return Publication(
-        id=str(number), channel="news", namespace="tests", data=msgspec.Raw(b"%d" % number), position=position
+        id=str(number), channel="news", namespace="tests", data=msgspec.Raw(b"%d" % number), position=position, **more
     )
 
 
@@ -223,6 +223,23 @@ def test_who_knows_no_position_cannot_be_interrupted():
 def test_position_is_started_once(follower):
     follower.start(at(9))
     assert follower.position == at(1)
+
+
+def test_newest_of_a_page_that_others_follow_is_not_given_to_who_had_no_right_to_it():
+    """Only the newest of the channel is, where that keeps it."""
+    publications = [publication(number, at(number), last=True) for number in (1, 2)]
+    for more, expected in ((True, []), (False, [2])):
+        replay = Replay(is_complete=True, publications=publications, position=at(2), more=more)
+        given = for_client(replay, client="c" * 16, history_from=at(3).ms / 1000)
+        assert (given.is_complete, numbers(given.publications)) == (False, expected)
+
+
+def test_word_that_something_is_missing_is_not_held_back_by_a_rate():
+    """Of what lies between, only that; live it is the same."""
+    publications = [publication(number, at(number), max_rate=5) for number in (1, 2, 3, 4)]
+    publications[1] = publication(2, at(2), max_rate=5, stale="storm")
+    replay = Replay(is_complete=True, publications=publications, position=at(4))
+    assert numbers(for_client(replay, client="c" * 16, history_from=None).publications) == ["storm", 4]
 
 
 def test_flood_while_the_stream_is_read_is_read_as_well(follower, monkeypatch):
