@@ -516,6 +516,12 @@ class HistoryContract:
         bus.publish_again(numbered(1, 2, channel=channel, history=(0, 0)))
         assert bus.data() == b"2"
 
+    def test_again_where_nothing_is_kept_any_more(self, bus, channel, publish):
+        """Though something is still there of when more was."""
+        publish(1, 3)
+        bus.publish_again(numbered(3, 4, channel=channel, history=(0, 0)))
+        assert bus.data() == b"4"
+
     @pytest.mark.parametrize("name", ["dům:čaj ☕", "{a}*?[b]%", "}", "a:b:c", ":", "a b", '"\\', "%7B"], ids=ascii)
     def test_any_name_has_a_stream_of_its_own(self, bus, channel, name):
         bus.listen(name + channel, channel)

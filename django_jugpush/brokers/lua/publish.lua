@@ -23,7 +23,8 @@ if again and epoch then
   if known[3] == id then
     return epoch .. ':' .. last
   end
-  for _, entry in ipairs(redis.call('XREVRANGE', stream, '+', '-', 'COUNT', length)) do
+  -- To a COUNT of 0 the answer is no list.
+  for _, entry in ipairs(length ~= '0' and redis.call('XREVRANGE', stream, '+', '-', 'COUNT', length) or {}) do
     if entry[2][2] == id then
       return epoch .. ':' .. entry[1]
     end
