@@ -100,6 +100,25 @@ def test_ten_thousand_channels_are_subscribed_in_batches(own_redis):
     run(scenario)
 
 
+def test_what_is_asked_for_in_an_outage_and_left_again_is_not_remembered(own_redis):
+    async def scenario():
+        async with ear(own_redis.url) as one:
+            await one.listen("kept")
+            own_redis.kill()
+            await until(lambda: not one.feed.is_connected)
+            for number in range(100):
+                one.feed.listen([f"tests:{number % 50}"])
+                one.feed.forget([f"tests:{number % 50}"])
+            assert list(one.feed._channels) == ["tests:0:c:kept"]
+            assert not one.feed._asking and not one.feed._leaving
+            one.feed.listen(["tests:7"])
+            own_redis.start()
+            await one.listen("kept", "7")
+            assert set(own_redis.client().pubsub_channels("tests:0:c:*")) == {"tests:0:c:kept", "tests:0:c:7"}
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("blow", ["kill connections", "restart", "freeze"])
 def test_broken_connection_is_made_anew_and_listeners_are_told(own_redis, blow, caplog):
     """After CLIENT KILL, a restart and a silent link: everything is heard again, and said once to be stale."""

@@ -132,14 +132,21 @@ class RedisFeed(Feed):
                 self._leaving.pop(name, None)
             else:
                 self._channels[name] = _Channel(channel)
-                self._asking.append(name)
+                if self.is_connected:
+                    self._asking.append(name)
         self._changed.set()
 
     def forget(self, channels: Iterable[str]) -> None:
         leave_at = asyncio.get_running_loop().time() + self._linger
         for name in map(self.names.channel, channels):
-            if name in self._channels:
+            if name not in self._channels:
+                continue
+            if self.is_connected:
                 self._leaving[name] = leave_at
+            else:
+                # However long Redis is away, and whatever is asked for meanwhile.
+                del self._channels[name]
+                self._leaving.pop(name, None)
         self._changed.set()
 
     async def ready(self, channel: str) -> None:
