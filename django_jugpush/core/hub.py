@@ -192,9 +192,10 @@ class Hub:
             return 0
         message = self.encode(publication)
         exclude = frozenset(publication.exclude)
+        entry = publication.position, message
         for session, kept in record.waiting.items():
             if session.client not in exclude:
-                kept.append((publication.position, message))
+                kept.append(entry)
         has_it = _who_has(record, publication.position) if record.has else ()
         recipients = 0
         # Snapshots: a connection that overflows leaves the hub in the middle of this.
