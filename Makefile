@@ -13,7 +13,6 @@ ARGS   ?=
 INPUTS ?= 100000
 SEED   ?=
 SECONDS ?= 60
-SEED   ?=
 
 # For slow and unsteady networks.
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
