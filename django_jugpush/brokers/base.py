@@ -58,8 +58,6 @@ class BrokerConfig(Protocol):
 class Broker(abc.ABC):
     """The publishing half. Instances are shared between threads."""
 
-    supports_history: bool = False
-
     skew: float = 0.0
     """Seconds by which the broker's clock is ahead of this process's; 0 until that was measured."""
 

@@ -84,8 +84,6 @@ class Juggernaut2011Broker(RedisBroker):
     They know no channel that is only stale, and no version of a row: the former is left out, the latter not sent.
     """
 
-    supports_history = False
-
     def __init__(self, url: str, *, key: str = "juggernaut") -> None:
         super().__init__(redis_url(url))
         self._key = key

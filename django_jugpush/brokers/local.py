@@ -122,8 +122,6 @@ class LocalBroker(Broker):
             project may run, and each has its own listeners.
     """
 
-    supports_history = True
-
     def __init__(self, server_url: str | None, *, keys: Sequence[bytes], find: Callable[[], Sequence[str]]) -> None:
         self._server_url = server_url
         self._keys = keys

@@ -29,8 +29,6 @@ CLOCK_LASTS = 60.0
 class RedisBroker(Broker):
     """Publishes through a Redis, one round trip a batch. Shared by threads, each with a connection of its own."""
 
-    supports_history = True
-
     def __init__(self, url: str, *, history: tuple[int, float] = DEFAULT_HISTORY) -> None:
         self.names = RedisNames(url)
         self._connections = Connections(url)
