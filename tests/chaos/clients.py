@@ -25,8 +25,6 @@ class Client:
 
     def __init__(self, channels: Sequence[str]) -> None:
         self.records: dict[str, list[int | str]] = {channel: [] for channel in channels}
-        self.codes: list[int] = []
-        """With which its connections ended."""
         self.positions: dict[str, str] = {}
         self.subscribed: set[str] = set()
         self.connection: ClientConnection | None = None
@@ -48,8 +46,6 @@ class Client:
                 ) as connection:
                     self.connection = connection
                     await self._follow(connection)
-            if self.connection and self.connection.close_code:
-                self.codes.append(self.connection.close_code)
             self.connection = None
             self.subscribed.clear()
             await asyncio.sleep(random.uniform(0, PAUSE))

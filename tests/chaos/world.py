@@ -55,7 +55,6 @@ class Server:
             )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(how)
         self.process.wait(20)
 
