@@ -25,6 +25,9 @@ KEPT = CONTROL_HISTORY[1]
 MARGIN = 5.0
 """Seconds by which the clocks of two machines may differ before a grant seems newer than a change that it is not."""
 
+LONGEST_TRANSACTION = 3600.0
+"""Seconds that may pass between a message's making and its commit. A repeated old one must not count as new."""
+
 FRESH = 60.0
 """Seconds for which a message to disconnect somebody is obeyed: it is no state, so an old one means nothing."""
 
@@ -51,6 +54,10 @@ class _Change(NamedTuple):
     def concerns(self, issued: float, after: int) -> bool:
         return self.number > after and issued <= self.at + MARGIN
 
+    def beside(self, known: _Change | None) -> _Change:
+        """Return what both come to: one that was sent again may be older than what is known."""
+        return self if known is None else _Change(max(self.at, known.at), self.number)
+
 
 _Key = tuple[str | None, ...]
 
@@ -69,7 +76,7 @@ class Revocations:
         self._ended_logins: dict[str | None, tuple[_Change, bool]] = {}
         self._ended_users: dict[_Key, _Change] = {}
         self._logins: dict[str, _Change] = {}
-        self._fingerprints: dict[_Key, tuple[_Change, tuple[str, ...]]] = {}
+        self._fingerprints: dict[_Key, tuple[_Change, tuple[str, ...], float]] = {}
         self._changes: dict[_Key, _Change] = {}
 
     def __len__(self) -> int:
@@ -79,13 +86,19 @@ class Revocations:
         """Take note that messages from before ``moment`` may be missing."""
         self.known_since = max(self.known_since, moment)
 
-    def apply(self, message: ControlMessage, *, now: float) -> bool:
-        """Take a message; return whether anything is to be done about it: not if it came before, or is too old."""
+    def apply(self, message: ControlMessage, *, now: float, published: float = 0.0) -> bool:
+        """
+        Take a message; return whether anything is to be done about it: not if it came before, or is too old.
+
+        It was made within a transaction, during which others saw what was before. So what counts is when it was
+        ``published``, by the broker's clock.
+        """
         if message.id in self._numbers or now - message.at > KEPT:
             return False
         self._count += 1
         self._numbers[message.id] = self._count
-        self._times[message.id] = at = min(message.at, now + MARGIN)  # a clock that is far ahead must not block anybody
+        at = max(message.at, min(published, message.at + LONGEST_TRANSACTION))
+        self._times[message.id] = at = min(at, now + MARGIN)  # a clock that is far ahead must not block anybody
         change = _Change(at, self._count)
         if message.kind == "disconnect":
             return now - message.at <= FRESH
@@ -121,23 +134,32 @@ class Revocations:
 
     def _revoke(self, message: ControlMessage, change: _Change) -> None:
         if message.login is not None:
-            self._ended_logins[message.login] = change, message.is_final
+            before, was_final = self._ended_logins.get(message.login, (None, False))
+            self._ended_logins[message.login] = change.beside(before), message.is_final or was_final
             return
         for user in message.users:
-            self._ended_users[message.namespace, user] = change
+            key = message.namespace, user
+            self._ended_users[key] = change.beside(self._ended_users.get(key))
 
     def _reauthorize(self, message: ControlMessage, change: _Change) -> None:
         if message.login is not None:
-            self._logins[message.login] = change
+            self._logins[message.login] = change.beside(self._logins.get(message.login))
         elif message.fingerprints is not None:
             for user in message.users:
-                self._fingerprints[message.namespace, user] = change, message.fingerprints
+                self._take_fingerprints((message.namespace, user), message, change)
             return
         else:
             users: tuple[str | None, ...] = message.users or (None,)
             for whose in users:
-                self._changes[message.namespace, whose, message.channel] = change
+                key = message.namespace, whose, message.channel
+                self._changes[key] = change.beside(self._changes.get(key))
         self.newest = message.id
+
+    def _take_fingerprints(self, key: _Key, message: ControlMessage, change: _Change) -> None:
+        assert message.fingerprints is not None
+        known = self._fingerprints.get(key)
+        if known is None or known[2] <= message.at:  # who waits for the row makes the later message
+            self._fingerprints[key] = change, message.fingerprints, message.at
 
     def _has_ended(self, grant: Grant, issued: float, after: int) -> bool:
         change, is_final = self._ended_logins.get(grant.login, (None, False))

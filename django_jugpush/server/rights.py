@@ -193,12 +193,13 @@ class Rights:
             self.revocations.forget_before(self._clock())
             self._enforce(list(self._hub))
         elif message := self._authority.open_control(publication):
-            self._obey(message)
+            position = publication.position
+            self._obey(message, published=position.ms / 1000 if position else 0.0)
         else:
             self._counts.control["dropped"] += 1
 
-    def _obey(self, message: ControlMessage) -> None:
-        if not self.revocations.apply(message, now=self._clock()):
+    def _obey(self, message: ControlMessage, *, published: float = 0.0) -> None:
+        if not self.revocations.apply(message, now=self._clock(), published=published):
             self._counts.control["dropped"] += 1
             return
         self._counts.control[message.kind] += 1

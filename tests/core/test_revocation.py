@@ -8,7 +8,7 @@ import pytest
 
 from django_jugpush.core.control import ControlMessage
 from django_jugpush.core.grants import Grant
-from django_jugpush.core.revocation import KEPT, MARGIN, Revocations, Verdict
+from django_jugpush.core.revocation import KEPT, LONGEST_TRANSACTION, MARGIN, Revocations, Verdict
 
 NOW = 1_800_000_000.0
 
@@ -149,6 +149,44 @@ def test_last_fingerprint_counts(known):
     old, new = message(users=("1",), fingerprints=("F1",)), message(users=("1",), fingerprints=("F2",))
     assert after(known, new, old) is Verdict.FINE
     assert after(known, message(users=("1",), fingerprints=("F2",))) is Verdict.RENDER
+
+
+@pytest.mark.parametrize(
+    "whom",
+    [
+        {"kind": "revoke", "login": "L1", "users": ("1",)},
+        {"kind": "revoke", "users": ("1",)},
+        {"login": "L1"},
+        {"users": ("1",)},
+        {"channel": "orders"},
+    ],
+)
+def test_message_that_comes_late_takes_nothing_back(known, whom):
+    """The broker did not take it at first, and took a later one."""
+    late = message(at=NOW - 60, **whom)
+    assert after(known, message(**whom), late, issued=NOW - 30) is not Verdict.FINE
+
+
+def test_ended_login_stays_so_after_a_weaker_word(known):
+    final = message(kind="revoke", login="L1", is_final=True)
+    assert after(known, final, message(kind="revoke", login="L1"), issued=NOW + 3600) is Verdict.ENDED
+
+
+def test_fingerprint_that_comes_late_is_not_the_last(known):
+    late = message(users=("1",), fingerprints=("F1",), at=NOW - 60)
+    assert after(known, message(users=("1",), fingerprints=("F2",)), late) is Verdict.RENDER
+
+
+def test_message_counts_from_its_commit(known):
+    """While its transaction was open, pages were rendered as if nothing had changed."""
+    known.apply(message(users=("1",), at=NOW - 60), now=NOW, published=NOW)
+    assert known.verdict(grant(issued=NOW - 30)) is Verdict.ASK
+    assert known.verdict(grant(issued=NOW + MARGIN + 0.1)) is Verdict.FINE
+
+
+def test_old_message_that_a_stranger_repeats_does_not_count_as_new(known):
+    known.apply(message(users=("1",), at=NOW - 2 * LONGEST_TRANSACTION), now=NOW, published=NOW)
+    assert known.verdict(grant(issued=NOW - 60)) is Verdict.FINE
 
 
 def test_what_was_before_the_beginning_is_not_known(known):

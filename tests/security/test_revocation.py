@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
+from django.db import transaction
 
 import django_jugpush as push
 from django_jugpush import publish
@@ -170,6 +171,19 @@ def test_page_that_was_rendered_again_proves_it_by_the_id(servers, open_tab, bro
     renewed = user.tokens(renew=refused["renew"])["orders"]
     assert tab.subscribe("orders", renewed)["type"] == "subscribed"
     assert open_tab(servers[1]).subscribe("orders", renewed)["type"] == "subscribed"
+
+
+def test_transaction_that_takes_long_ends_what_was_granted_meanwhile(servers, open_tab, browser, alice, monkeypatch):
+    """The message is as old as the change, but until the commit all pages were rendered without it."""
+    user = browser("alice")
+    real = time.time
+    with transaction.atomic():
+        with monkeypatch.context() as patch:
+            patch.setattr(control.time, "time", lambda: real() - 30)  # it began half a minute ago
+            push.reauthorize(alice)
+        token = user.tokens()["orders"]
+    answer = open_tab(servers[0]).subscribe("orders", token)
+    assert (answer["type"], answer["code"]) == ("error", ErrorCode.TOKEN_EXPIRED)
 
 
 @pytest.mark.parametrize(
