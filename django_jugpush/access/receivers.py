@@ -7,6 +7,7 @@ reason for a request to fail, so what goes wrong is logged.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from collections import OrderedDict
@@ -20,8 +21,10 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, transaction
 from django.db.models import Model, Q
-from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
+from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_delete
 from django.utils import timezone
+
+from django_jugpush.conf import get_namespace
 
 from . import revocation
 from .logins import WATCHED_FIELDS, fingerprint, is_signed_in, login_id, stored_login
@@ -41,7 +44,8 @@ ENDED = "_jugpush_ended"
 
 _SESSION_ENGINES = ("django.contrib.sessions.backends.db", "django.contrib.sessions.backends.cached_db")
 
-_told: OrderedDict[Any, str] = OrderedDict()
+_told: OrderedDict[tuple[str, Any], tuple[str, str]] = OrderedDict()
+"""By namespace and primary key: the database, and the fingerprint that this process has told."""
 
 
 def connect() -> None:
@@ -55,6 +59,7 @@ def connect() -> None:
     for model in apps.get_models(include_swapped=True):
         if issubclass(model, user_model):  # a save sends the signal for the class that was saved, be it a proxy
             _connect(post_save, _on_user_saved, model)
+            _connect(post_init, _on_user_read, model)
             if model._meta.concrete_model is user_model._meta.concrete_model:
                 _connect(pre_delete, _on_user_deleted, model)
     _connect_permissions(user_model)
@@ -118,8 +123,8 @@ def _on_user_saved(
     saved = set(WATCHED_FIELDS) & instance.__dict__.keys()  # a field that was not loaded was not saved
     if created or not (saved if update_fields is None else saved & set(update_fields)):
         return
-    # Many a project saves the user with each request. Whoever else has changed it since has told so.
-    key, now = (using, instance.pk), fingerprint(instance)
+    # Many a project saves the user with each request.
+    key, now = (get_namespace(), instance.pk), (using, fingerprint(instance))
     if _told.get(key) == now:
         return
     revocation.tell_fingerprint(instance, using=using)
@@ -129,9 +134,23 @@ def _on_user_saved(
         _remember(key, now)
 
 
-def _remember(key: Any, fingerprint: str) -> None:
-    _told[key] = fingerprint
-    _told.move_to_end(key)
+def _on_user_read(*, instance: Any, **kwargs: Any) -> None:
+    """Forget what was told of a user whom somebody else has changed since: to change it back is news again."""
+    if not _told:
+        return
+    fields = {field.attname for field in instance._meta.concrete_fields} & set(WATCHED_FIELDS)
+    if not fields <= instance.__dict__.keys():  # asking for one that is not loaded would read it
+        return
+    with contextlib.suppress(ImproperlyConfigured):  # outside of every tenant
+        key = get_namespace(), instance.pk
+        told = _told.get(key)
+        if told and told[1] != fingerprint(instance):
+            _told.pop(key, None)
+
+
+def _remember(key: tuple[str, Any], told: tuple[str, str]) -> None:
+    _told.pop(key, None)
+    _told[key] = told
     if len(_told) > MAX_REMEMBERED:
         _told.popitem(last=False)
 

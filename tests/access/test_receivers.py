@@ -11,7 +11,8 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_jugpush.access import receivers
@@ -270,3 +271,38 @@ class TestCommit:
         alice.is_active = False
         alice.save()
         assert len(broker.batches) == 2
+
+    def test_what_another_process_changed_back_is_told_again(self, alice, broker, django_user_model):  # noqa: F811
+        """A worker takes a flag away, another one gives it back, and the first takes it away again."""
+        alice.is_active = False
+        alice.save()
+        django_user_model.objects.filter(pk=alice.pk).update(is_active=True)  # this process hears nothing of it
+        again = django_user_model.objects.get(pk=alice.pk)
+        again.is_active = False
+        again.save()
+        assert len(broker.batches) == 2
+
+    def test_refreshing_an_instance_shows_it_too(self, alice, broker, django_user_model):  # noqa: F811
+        alice.is_active = False
+        alice.save()
+        django_user_model.objects.filter(pk=alice.pk).update(is_active=True)
+        alice.refresh_from_db()
+        alice.is_active = False
+        alice.save()
+        assert len(broker.batches) == 2
+
+    def test_tenants_are_told_apart(self, alice, broker, settings):  # noqa: F811
+        """A user who was copied into another tenant has the same key and the same password."""
+        alice.save()
+        settings.JUGPUSH = {"NAMESPACE": "another"}
+        alice.save()
+        assert len(broker.batches) == 2
+
+    def test_instance_without_what_counts_shows_nothing(self, alice, broker, django_user_model):  # noqa: F811
+        """And loads nothing."""
+        alice.save()
+        with CaptureQueriesContext(connection) as queries:
+            django_user_model.objects.only("first_name").get(pk=alice.pk)
+        assert len(queries) == 1
+        django_user_model.objects.get(pk=alice.pk).save()
+        assert len(broker.batches) == 1
