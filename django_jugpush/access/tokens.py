@@ -7,6 +7,7 @@ own. The claims have one-letter names, since every element of a page carries the
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -121,7 +122,7 @@ def make_subscription_token(
     Args:
         granted_by: ``page`` or ``authorizer``.
         lifetime: Seconds within which it must be presented.
-        ends: When the login ends; by default after :data:`PAGE_GRANT_MAX`.
+        ends: When the login ends; after :data:`PAGE_GRANT_MAX` at the latest.
         issued: When it was decided; by default ``now``.
         history_from: What was published before it does not open; by default ``now``.
         after: What the page was rendered again for.
@@ -239,7 +240,8 @@ def _bound_claims(
     ends: float | None,
     now: float,
 ) -> Claims:
-    end = int(now + PAGE_GRANT_MAX if ends is None else ends)
+    # An age says when a session would end if it were saved at this moment. Perhaps it was saved long ago.
+    end = int(min(now + PAGE_GRANT_MAX, math.inf if ends is None else ends))
     return Claims(
         v=VERSION,
         a=get_namespace(),
