@@ -19,9 +19,10 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import router
 from django.db.models import Model
+from django.http import Http404
 from django.urls.resolvers import RoutePattern
 
 from django_jugpush.conf import read_history
@@ -182,7 +183,17 @@ class Channel:
             return False
 
     def decide(self, user: Any, values: Mapping[str, Any]) -> bool:
-        """Tell the same, but let through what an authorizer raises: who can ask again later takes it for no answer."""
+        """
+        Tell the same, but let through what an authorizer raises: who can ask again later takes it for no answer.
+
+        What does not exist has been answered: as what is forbidden is, or one could find out by asking what exists.
+        """
+        try:
+            return self._decide(user, values)
+        except (ObjectDoesNotExist, PermissionDenied, Http404):
+            return False
+
+    def _decide(self, user: Any, values: Mapping[str, Any]) -> bool:
         if self.public:
             return True
         if not self.has_rule or (self.permission is not None and not user.has_perm(self.permission)):

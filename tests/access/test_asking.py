@@ -6,7 +6,9 @@ import time
 from dataclasses import replace
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
+from django.http import Http404
 
 from django_jugpush import channel, user_channel
 from django_jugpush.access import authority
@@ -120,6 +122,18 @@ class TestRules:
         channel("orders", rule)
         with pytest.raises(OperationalError):
             answer("renewal", grant(alice))
+
+    @pytest.mark.parametrize("error", [Order.DoesNotExist, Http404, PermissionDenied])
+    def test_rule_that_does_not_find_what_it_is_asked_about_says_no(self, alice, error):
+        """As for what is forbidden: nobody finds out by asking which rows there are."""
+
+        def rule(user):
+            raise error
+
+        channel("orders", rule)
+        for reason in REASONS:
+            with pytest.raises(SubscriptionDenied):
+                answer(reason, grant(alice))
 
     def test_channel_that_became_public_is_open(self, alice):
         channel("orders", public=True)
