@@ -415,7 +415,8 @@ class PushServer:
 
     def _refuse(self, session: Session, event: SubscribeRequested, error: Exception) -> None:
         code, detail = _explain(error)
-        self._refusals.add(code, event.channel, detail)
+        is_fault = code is ErrorCode.INTERNAL and not detail
+        self._refusals.add(code, event.channel, detail, fault=error if is_fault else None)
         renew = self.rights.renew_id() if self.rights and code is ErrorCode.TOKEN_EXPIRED else None
         spread = error.spread if isinstance(error, RenderAgain) else None
         session.refuse(event.request, code, detail, renew=renew, spread=spread)
@@ -526,5 +527,4 @@ def _explain(error: Exception) -> tuple[ErrorCode, str]:
         case TooManyQuestions() | TimeoutError():
             return ErrorCode.INTERNAL, "the project does not answer in time"
         case _:
-            logger.error("The authorization of a subscription failed.", exc_info=error)
             return ErrorCode.INTERNAL, ""

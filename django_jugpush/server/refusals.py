@@ -30,8 +30,8 @@ class RefusalLog:
         self._since: dict[Code, float] = {}
         self._count: dict[Code, int] = {}
 
-    def add(self, code: Code, subject: str, detail: str = "") -> None:
-        """Note that ``subject`` (a channel, an origin, an address) was refused."""
+    def add(self, code: Code, subject: str, detail: str = "", *, fault: Exception | None = None) -> None:
+        """Note that ``subject`` (a channel, an origin, an address) was refused, perhaps by a ``fault`` of ours."""
         now = self._clock()
         if now - self._since.get(code, float("-inf")) >= 1:
             suppressed = self._count.get(code, 0) - MAX_PER_SECOND
@@ -41,4 +41,6 @@ class RefusalLog:
             self._count[code] = 0
         self._count[code] += 1
         if self._count[code] <= MAX_PER_SECOND:
-            self._logger.warning("%s: %r refused: %s", code.name, subject[:100], detail or code.message)
+            level = logging.WARNING if fault is None else logging.ERROR
+            text = detail or code.message
+            self._logger.log(level, "%s: %r refused: %s", code.name, subject[:100], text, exc_info=fault)

@@ -32,6 +32,7 @@ from django_jugpush.exceptions import BrokerUnavailable, SubscriptionDenied, Tok
 
 from .counts import Counts
 from .questions import Questions
+from .refusals import RefusalLog
 
 __all__ = ["Authority", "RenderAgain", "Rights", "RightsUnknown"]
 
@@ -136,6 +137,7 @@ class Rights:
         self._clock = clock
         self._sessions_of: defaultdict[tuple[str, str], set[Session]] = defaultdict(set)
         self._stopped: dict[Session, dict[str, tuple[Grant, float]]] = {}
+        self._refusals = RefusalLog(logger, time.monotonic)
         self._tasks: set[asyncio.Task[None]] = set()
         self._caught_up = asyncio.Event()
         self._lost_at: float | None = None
@@ -383,7 +385,7 @@ class Rights:
             self._stop(session, grant, ErrorCode.DENIED, str(error))
         elif now < (grant.expires or 0.0):
             if not isinstance(error, RightsUnknown):
-                logger.warning("A subscription cannot be renewed yet: %r", error)
+                self._refusals.add(ErrorCode.INTERNAL, grant.channel, f"it cannot be renewed yet: {error!r}")
             self._counts.renewals["put_off"] += 1
             session.put_off(grant, until=min(now + random.uniform(*RETRY), grant.expires or now))
             return

@@ -57,3 +57,14 @@ def test_flood_is_counted_not_logged(refusals, clock, caplog):
     caplog.clear()
     refusals.add(ErrorCode.DENIED, "order:8")
     assert caplog.messages == ["DENIED: 990 more were refused.", "DENIED: 'order:8' refused: permission denied"]
+
+
+def test_fault_is_logged_with_its_traceback_and_no_more_often(refusals, caplog):
+    """An authorizer that fails can be asked again and again by anybody who has a token."""
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError as error:
+        for _ in range(3 * MAX_PER_SECOND):
+            refusals.add(ErrorCode.INTERNAL, "order:7", fault=error)
+    assert caplog.text.count("ZeroDivisionError") == MAX_PER_SECOND
+    assert {record.levelname for record in caplog.records} == {"ERROR"}

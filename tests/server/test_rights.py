@@ -19,6 +19,7 @@ from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerUnavailable, SubscriptionDenied, TokenExpired
 from django_jugpush.server import rights
 from django_jugpush.server.app import PushServer, ServerConfig
+from django_jugpush.server.refusals import MAX_PER_SECOND
 
 from .test_app import SCOPE, Connection
 
@@ -232,6 +233,24 @@ async def test_question_is_answered_in_a_thread(world, monkeypatch):
     assert (await client.subscribe(token="?1"))["token"] == "1/L1"
     ((question, after),) = world.project.asked
     assert (question.reason, question.grant.user, after) == ("connection", "1", message.id)
+
+
+def test_project_that_fails_does_not_fill_the_log(monkeypatch, caplog):
+    """Whoever has a token can ask as often as commands are taken."""
+
+    async def test(world, monkeypatch):
+        def answer(question):
+            raise RuntimeError("the database is away")
+
+        client = await world.client()
+        world.tell(channel="elsewhere")
+        world.project.answer = answer
+        for _ in range(3 * MAX_PER_SECOND):
+            word = await client.subscribe(token="?1")
+            assert word["code"] == ErrorCode.INTERNAL
+        assert 0 < caplog.text.count("Traceback") <= 2 * MAX_PER_SECOND
+
+    scenario(test)(monkeypatch)
 
 
 @pytest.mark.parametrize(
