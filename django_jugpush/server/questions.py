@@ -6,16 +6,20 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-__all__ = ["MAX_WAITING", "TIMEOUT", "WORKERS", "Questions", "TooManyQuestions"]
+__all__ = ["MAX_OF_ONE", "MAX_WAITING", "TIMEOUT", "WORKERS", "Questions", "TooManyQuestions"]
 
 WORKERS = 4
 """Threads, so database connections, at most. They begin with the first questions."""
 
 MAX_WAITING = 1000
 """Questions that wait for a thread at most."""
+
+MAX_OF_ONE = 200
+"""Of these, how many about one user at most, however many connections ask: more than a page has channels."""
 
 TIMEOUT = 10.0
 """Seconds after which an answer comes too late."""
@@ -35,16 +39,18 @@ class Questions:
         self._timeout = timeout
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(max_waiting)
         self._threads: list[threading.Thread] = []
+        self._of_one: Counter[Hashable] = Counter()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._jobs.qsize()
 
-    async def ask(self, function: Callable[..., T], *arguments: Any) -> T:
+    async def ask(self, function: Callable[..., T], *arguments: Any, about: Hashable = None) -> T:
         """
         Call a function in a thread, and return what it returns.
 
         Raises:
-            TooManyQuestions: If too many wait already.
+            TooManyQuestions: If too many wait already, or too many ``about`` the same.
             TimeoutError: If it takes too long. The thread is busy with it all the same.
             Exception: What the function raises.
         """
@@ -52,6 +58,7 @@ class Questions:
         answer: asyncio.Future[T] = loop.create_future()
 
         def work() -> None:
+            self._count(about, -1)
             if answer.cancelled():
                 return
             try:
@@ -61,9 +68,13 @@ class Questions:
             else:
                 _settle(loop, answer, result=result)
 
+        if about is not None and self._of_one[about] >= MAX_OF_ONE:
+            raise TooManyQuestions
+        self._count(about, 1)
         try:
             self._jobs.put_nowait(work)
         except queue.Full:
+            self._count(about, -1)
             raise TooManyQuestions from None
         self._begin()
         async with asyncio.timeout(self._timeout):
@@ -77,6 +88,15 @@ class Questions:
             except queue.Full:
                 break
         self._threads = []
+
+    def _count(self, about: Hashable, number: int) -> None:
+        """Count what waits, also for nobody any more: it takes a place until a thread comes to it."""
+        if about is None:
+            return
+        with self._lock:
+            self._of_one[about] += number
+            if not self._of_one[about]:
+                del self._of_one[about]
 
     def _begin(self) -> None:
         if len(self._threads) < self._workers:

@@ -275,7 +275,9 @@ class Rights:
             Exception: What :meth:`checked` and the authority raise, or that there is no answer in time.
         """
         ask = functools.partial(self._authority.ask, question, after=self.revocations.newest)
-        grant = await self.questions.ask(ask)
+        asker = question.grant
+        about = None if asker.user is None else (asker.namespace, asker.user)
+        grant = await self.questions.ask(ask, about=about)
         answer = self.checked(grant)  # while the project thought about it, something may have happened
         if isinstance(answer, Question):
             raise RightsUnknown

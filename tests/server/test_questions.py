@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from django_jugpush.server.questions import Questions, TooManyQuestions
+from django_jugpush.server.questions import MAX_OF_ONE, Questions, TooManyQuestions
 
 TIMEOUT = 10
 
@@ -44,6 +44,31 @@ def test_threads_are_few_and_begin_when_they_are_needed():
         for thread in threads:
             thread.join(TIMEOUT)
             assert not thread.is_alive()
+
+    run(main)
+
+
+def test_one_user_leaves_room_for_others():
+    """Whoever takes questions back and asks others has those too until a thread comes to them."""
+
+    async def main():
+        questions, go = Questions(workers=1), threading.Event()
+        busy = threading.Event()
+        first = asyncio.create_task(questions.ask(lambda: (busy.set(), go.wait(TIMEOUT))))
+        assert await asyncio.to_thread(busy.wait, TIMEOUT)
+        greedy = [asyncio.create_task(questions.ask(lambda: 1, about="alice")) for _ in range(MAX_OF_ONE)]
+        await asyncio.sleep(0)
+        greedy.pop().cancel()
+        with pytest.raises(TooManyQuestions):
+            await questions.ask(lambda: 1, about="alice")
+        others = [asyncio.create_task(questions.ask(lambda: 2, about=name)) for name in ("bob", None)]
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(first, *greedy)
+        assert await asyncio.gather(*others) == [2, 2]
+        assert await questions.ask(lambda: 3, about="alice") == 3
+        assert not questions._of_one
+        questions.stop()
 
     run(main)
 
