@@ -101,7 +101,7 @@ class Revocations:
         self._times[message.id] = at = min(at, now + MARGIN)  # a clock that is far ahead must not block anybody
         change = _Change(at, self._count)
         if message.kind == "disconnect":
-            return now - message.at <= FRESH
+            return now - at <= FRESH
         if message.kind == "revoke":
             self._revoke(message, change)
         else:

@@ -184,6 +184,10 @@ def test_message_counts_from_its_commit(known):
     assert known.verdict(grant(issued=NOW + MARGIN + 0.1)) is Verdict.FINE
 
 
+def test_disconnect_is_as_fresh_as_its_commit(known):
+    assert known.apply(message(kind="disconnect", users=("1",), at=NOW - 61), now=NOW, published=NOW)
+
+
 def test_old_message_that_a_stranger_repeats_does_not_count_as_new(known):
     known.apply(message(users=("1",), at=NOW - 2 * LONGEST_TRANSACTION), now=NOW, published=NOW)
     assert known.verdict(grant(issued=NOW - 60)) is Verdict.FINE
