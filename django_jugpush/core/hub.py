@@ -43,6 +43,10 @@ class Connection(Protocol):
     def wire(self) -> Wire:
         """The wire format of this connection."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much is queued that what can wait should do so."""
+
     def send(self, frame: Frame) -> None:
         """Queue a frame. After :meth:`close` it is dropped."""
 
@@ -61,7 +65,7 @@ class Interest(Protocol):
 
 
 _Kept = list[tuple[Position | None, bytes]]
-"""What was published, and where it stands. Without a limit: who waits is refused after a few seconds."""
+"""What was published, and where it stands. Without a limit: who waits is refused before long."""
 
 
 @dataclass(slots=True)

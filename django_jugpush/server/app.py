@@ -23,7 +23,7 @@ from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.commands import Error
 from django_jugpush.core.grants import Grant, Question
-from django_jugpush.core.history import Replay
+from django_jugpush.core.history import PAGE_BYTES, Replay
 from django_jugpush.core.hub import MIN_SPREAD, REFRESH_RATE, Connection, Hub
 from django_jugpush.core.pacing import Pacing
 from django_jugpush.core.publication import Publication
@@ -149,7 +149,12 @@ class PushServer:
         self._origin_allowed = origin_allowed
         self._feed = feed
         self._claim = claim
-        self._opening = Opening(feed)
+        self._opening = Opening(
+            feed,
+            at_once=max(1, config.max_pending // (2 * PAGE_BYTES)),
+            is_busy=lambda session: session in self.hub and self.hub.connection(session).is_busy,
+            failed=self._fail,
+        )
         self._pacing = Pacing()
         self._pacing_timer: asyncio.TimerHandle | None = None
         self._notices = Notices(takers)
@@ -279,6 +284,11 @@ class PushServer:
         if session := self._sessions.get(connection):
             session.disconnect(code, spread=spread)
             self._process(session)
+
+    def drained(self, connection: Connection) -> None:
+        """Take note that a client has taken most of what was queued for it."""
+        if session := self._sessions.get(connection):
+            self._opening.advance(session)
 
     def connection_lost(self, connection: Connection) -> None:
         """Take note that a connection is no more, whoever closed it."""
@@ -432,7 +442,6 @@ class PushServer:
         channel = grant.full_name
         if not session.may_recover(self._clock()):
             event = replace(event, since=None)
-        self.hub.reserve(session, channel)
 
         def answer(replay: Replay | None) -> None:
             if replay is None:
@@ -444,7 +453,19 @@ class PushServer:
                 self.hub.unsubscribe(session, channel)
             self._process(session)
 
-        self._opening.add(session, event.request, channel, event.since, answer)
+        self._opening.add(
+            session,
+            event.request,
+            channel,
+            event.since,
+            begin=lambda: self.hub.reserve(session, channel),
+            then=answer,
+        )
+
+    def _fail(self, session: Session) -> None:
+        """Send a client away that could not be answered; it may come back."""
+        session.disconnect(DisconnectCode.INTERNAL)
+        self._process(session)
 
     def _accept(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay) -> bool:
         replay = for_client(replay, client=session.client, history_from=grant.history_from)

@@ -1,10 +1,18 @@
-"""Subscriptions on their way: what is published to their channel must be heard, then its stream is read."""
+"""
+Subscriptions on their way: what is published to their channel must be heard, then its stream is read.
+
+A client that comes back asks for all its channels at once, and each answer may be as long as a page of publications.
+So only a few of a client's subscriptions are on their way at a time, and none while much waits for it to be taken: a
+slow link gets one page after the other, and not more than its connection can hold.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from django_jugpush.brokers.base import Feed
 from django_jugpush.core.history import Replay
@@ -17,23 +25,55 @@ __all__ = ["OPENING_TIMEOUT", "Opening"]
 logger = logging.getLogger(__name__)
 
 OPENING_TIMEOUT = 5.0
-"""Seconds after which a client is told to ask again."""
+"""Seconds that the broker has for each of the two, before a client is told to ask again."""
+
+TURN_TIMEOUT = 30.0
+"""Seconds that may pass until it is a subscription's turn to read."""
 
 MAX_READING = 16
 """How many streams are read at the same time: when everybody comes back at once, news must still get through."""
 
 
-class Opening:
-    """One task for each subscription that has been granted, until it can be answered."""
+class _Job(NamedTuple):
+    request: int
+    channel: str
+    since: Position | None
+    begin: Callable[[], None]
+    then: Callable[[Replay | None], None]
 
-    def __init__(self, feed: Feed, *, timeout: float = OPENING_TIMEOUT) -> None:
+
+class Opening:
+    """
+    One task for each subscription that has been granted, from its turn until it can be answered.
+
+    Args:
+        feed: Hears and reads.
+        at_once: How many of one session's may be on their way.
+        is_busy: Tells whether much waits for a session's client.
+        failed: Called with a session whose subscription could not be answered, by a fault of the server's own.
+        timeout: In the place of :data:`OPENING_TIMEOUT`.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        at_once: int,
+        is_busy: Callable[[Session], bool],
+        failed: Callable[[Session], None],
+        timeout: float = OPENING_TIMEOUT,
+    ) -> None:
         self._feed = feed
+        self._at_once = at_once
+        self._is_busy = is_busy
+        self._failed = failed
         self._timeout = timeout
         self._reading = asyncio.Semaphore(MAX_READING)
         self._tasks: dict[Session, dict[int, tuple[asyncio.Task[None], str]]] = {}
+        self._queues: dict[Session, deque[_Job]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._tasks.values()))
+        return sum(map(len, self._tasks.values())) + sum(map(len, self._queues.values()))
 
     def add(
         self,
@@ -41,37 +81,72 @@ class Opening:
         request: int,
         channel: str,
         since: Position | None,
+        *,
+        begin: Callable[[], None],
         then: Callable[[Replay | None], None],
     ) -> None:
-        """Call ``then`` with what came after ``since``; with None if the broker cannot say so in time."""
-        task = asyncio.create_task(self._open(channel, since, then))
-        self._tasks.setdefault(session, {})[request] = task, channel
-        task.add_done_callback(lambda _: self._remove(session, request))
+        """
+        Call ``begin`` when it is this subscription's turn; from then on what is published should be kept for it.
+
+        Then call ``then`` with what came after ``since``; with None if the broker cannot say so in time.
+        """
+        self._queues.setdefault(session, deque()).append(_Job(request, channel, since, begin, then))
+        self.advance(session)
+
+    def advance(self, session: Session) -> None:
+        """Go on with a session's subscriptions, as far as there is room."""
+        queue = self._queues.get(session)
+        while queue and len(self._tasks.get(session, ())) < self._at_once and not self._is_busy(session):
+            self._start(session, queue.popleft())
+        if not queue:
+            self._queues.pop(session, None)
 
     def cancel(self, session: Session, request: int | None = None) -> list[str]:
-        """Call back for this request no more, without one for none of the session's; return their channels."""
+        """
+        Call back for this request no more, without one for none of the session's.
+
+        Return the channels of those whose turn it was.
+        """
+        if queue := self._queues.pop(session, None):
+            left = deque(job for job in queue if request not in (None, job.request))
+            if left:
+                self._queues[session] = left
         cancelled = [entry for number, entry in self._tasks.get(session, {}).items() if request in (None, number)]
         for task, _ in cancelled:
             task.cancel()
         return [channel for _, channel in cancelled]
+
+    def _start(self, session: Session, job: _Job) -> None:
+        job.begin()
+        task = asyncio.create_task(self._open(session, job))
+        self._tasks.setdefault(session, {})[job.request] = task, job.channel
+        task.add_done_callback(lambda _: self._remove(session, job.request))
 
     def _remove(self, session: Session, request: int) -> None:
         tasks = self._tasks[session]
         del tasks[request]
         if not tasks:
             del self._tasks[session]
+        self.advance(session)
 
-    async def _open(self, channel: str, since: Position | None, then: Callable[[Replay | None], None]) -> None:
-        replay = None
+    async def _open(self, session: Session, job: _Job) -> None:
+        replay = await self._read(job)
         try:
-            if not self._feed.is_ready(channel):
+            job.then(replay)
+        except Exception:
+            logger.exception("A subscription could not be answered.")
+            self._failed(session)
+
+    async def _read(self, job: _Job) -> Replay | None:
+        try:
+            if not self._feed.is_ready(job.channel):
                 async with asyncio.timeout(self._timeout):
-                    await self._feed.ready(channel)
+                    await self._feed.ready(job.channel)
             # Only then: what is published between the two is heard, or read, or both.
-            async with self._reading, asyncio.timeout(self._timeout):
-                replay = await self._feed.read(channel, since)
+            async with asyncio.timeout(TURN_TIMEOUT), self._reading, asyncio.timeout(self._timeout):
+                return await self._feed.read(job.channel, job.since)
         except (TimeoutError, BrokerUnavailable):
             pass
         except Exception:
             logger.exception("The feed failed.")
-        then(replay)
+        return None

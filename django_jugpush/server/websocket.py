@@ -43,6 +43,7 @@ class WebSocketConnection:
     """
     The way out to one client: a queue that is bounded by bytes, and the coroutine that empties it.
 
+    ``on_drain`` is called when it was busy, which a quarter of ``max_pending`` bytes makes it, and is so no more.
     ``on_overflow`` is called when more than ``max_pending`` bytes wait, unless they are a single frame: a client that
     comes back because of it would get that frame again. What waited is dropped before that, so that what is queued in
     the call comes first.
@@ -50,15 +51,23 @@ class WebSocketConnection:
 
     wire = staticmethod(make_frame)
 
-    def __init__(self, *, max_pending: int, on_overflow: Callable[[], None]) -> None:
+    def __init__(
+        self, *, max_pending: int, on_overflow: Callable[[], None], on_drain: Callable[[], None] = lambda: None
+    ) -> None:
         self._max_pending = max_pending
         self._on_overflow = on_overflow
+        self._on_drain = on_drain
         self._queue: deque[TextFrame] = deque()
         self._pending = 0
         self._wakeup = asyncio.Event()
         self._closing: tuple[int, str] | None = None
         self._end_at: float | None = None
         self._timeout: asyncio.Timeout | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much is queued that what can wait should do so."""
+        return self._pending > self._max_pending // 4
 
     @property
     def is_closing(self) -> bool:
@@ -103,12 +112,18 @@ class WebSocketConnection:
         while True:
             while self._queue:
                 frame = self._queue.popleft()
-                self._pending -= frame.size
                 await send({"type": "websocket.send", "text": frame.text})
+                self._taken(frame)
             if self._closing is not None:
                 return self._closing
             self._wakeup.clear()
             await self._wakeup.wait()
+
+    def _taken(self, frame: TextFrame) -> None:
+        was_busy = self.is_busy
+        self._pending = max(0, self._pending - frame.size)  # it may have overflowed meanwhile
+        if was_busy and not self.is_busy:
+            self._on_drain()
 
     def _end_within(self, seconds: float) -> None:
         self._end_at = asyncio.get_running_loop().time() + seconds
@@ -122,6 +137,7 @@ async def serve_websocket(server: PushServer, scope: Scope, receive: Receive, se
     connection = WebSocketConnection(
         max_pending=server.config.max_pending,
         on_overflow=lambda: server.disconnect(connection, DisconnectCode.SLOW),
+        on_drain=lambda: server.drained(connection),
     )
     try:
         # Clients that are refused are accepted first: of a refused handshake a browser shows scripts nothing, and

@@ -18,6 +18,8 @@ from .conftest import MemoryFeed, authorize
 class Connection:
     """Keeps what it is sent."""
 
+    is_busy = False
+
     def __init__(self):
         self.frames = []
         self.closed = None

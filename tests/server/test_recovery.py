@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import time
 
 import msgspec
@@ -275,6 +276,34 @@ def test_slow_reader_is_sent_away_and_recovers(served):
             if not answer.get("more"):
                 break
     assert got == list(range(250))
+
+
+@pytest.mark.parametrize("served", ["local"], indirect=True)
+def test_slow_link_gets_the_history_of_many_channels(served):
+    """One page after the other, on one connection: more at once would be more than the server keeps for a client."""
+    channels = [f"open:{number}" for number in range(12)]
+    for channel in channels:
+        publish(served, *([number, "x" * 30_000] for number in range(5)), channel=channel)
+    assert 4 * served.config.max_pending < 12 * 5 * 30_000
+    served.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # of the connections that it accepts
+    link = socket.socket()
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+    link.connect(("127.0.0.1", served.port))
+    got = {channel: [] for channel in channels}
+    since = dict.fromkeys(channels, str(Position.moment(int(time.time() * 1000) - 60_000)))
+    served.call(served.feed._streams.__setattr__, "is_whole_since", 0)
+    with served.peer(sock=link, max_queue=1) as peer:
+        for channel in channels:
+            peer.send(type="subscribe", channel=channel, since=since[channel])
+        while any(len(numbers) < 5 for numbers in got.values()):
+            time.sleep(0.005)  # so long a link takes
+            word = peer.receive()
+            assert word["type"] == "subscribed" and word["recovered"], word
+            got[word["channel"]] += [frame["data"][0] for frame in word["publications"]]
+            if word.get("more"):
+                peer.send(type="subscribe", channel=word["channel"], since=word["position"])
+        assert alive(peer)
+    assert got == dict.fromkeys(channels, [0, 1, 2, 3, 4])
 
 
 def test_broken_data_does_not_come_back_with_every_reconnect(served, caplog):

@@ -29,6 +29,8 @@ class Page:
     def __init__(self):
         self.words = []
 
+    is_busy = False
+
     @staticmethod
     def wire(message):
         return json.loads(message)
