@@ -7,7 +7,6 @@ reason for a request to fail, so what goes wrong is logged.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 from collections import OrderedDict
@@ -138,14 +137,16 @@ def _on_user_read(*, instance: Any, **kwargs: Any) -> None:
     """Forget what was told of a user whom somebody else has changed since: to change it back is news again."""
     if not _told:
         return
-    fields = {field.attname for field in instance._meta.concrete_fields} & set(WATCHED_FIELDS)
-    if not fields <= instance.__dict__.keys():  # asking for one that is not loaded would read it
-        return
-    with contextlib.suppress(ImproperlyConfigured):  # outside of every tenant
+    try:
         key = get_namespace(), instance.pk
-        told = _told.get(key)
-        if told and told[1] != fingerprint(instance):
-            _told.pop(key, None)
+    except ImproperlyConfigured:  # outside of every tenant
+        return
+    if (told := _told.get(key)) is None:
+        return
+    fields = {field.attname for field in instance._meta.concrete_fields} & set(WATCHED_FIELDS)
+    # Asking for one that is not loaded would read it.
+    if fields <= instance.__dict__.keys() and told[1] != fingerprint(instance):
+        _told.pop(key, None)
 
 
 def _remember(key: tuple[str, Any], told: tuple[str, str]) -> None:
