@@ -18,6 +18,7 @@ from django.utils import timezone
 from django_jugpush.access import receivers
 from django_jugpush.access.logins import LOGIN_KEY, fingerprint, fingerprints
 from django_jugpush.core.control import CONTROL_CHANNEL, MAX_USERS
+from tests.app import tenants
 from tests.publishing.conftest import broker  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
@@ -293,9 +294,10 @@ class TestCommit:
 
     def test_tenants_are_told_apart(self, alice, broker, settings):  # noqa: F811
         """A user who was copied into another tenant has the same key and the same password."""
-        alice.save()
-        settings.JUGPUSH = {"NAMESPACE": "another"}
-        alice.save()
+        settings.JUGPUSH = {"NAMESPACE": "tests.app.tenants.name"}
+        for name in ("one", "two"):
+            with tenants.tenant(name):
+                alice.save()
         assert len(broker.batches) == 2
 
     def test_instance_without_what_counts_shows_nothing(self, alice, broker, django_user_model):  # noqa: F811
