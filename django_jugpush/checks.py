@@ -131,7 +131,12 @@ def check_origins(**kwargs: Any) -> list[CheckMessage]:
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """Say what is well in development, but not in production."""
     config, _ = read_config(getattr(settings, "JUGPUSH", {}))
-    return [*_check_production_broker(config), *_check_namespace(config), *_check_encryption(config)]
+    return [
+        *_check_production_broker(config),
+        *_check_namespace(config),
+        *_check_tenants(config),
+        *_check_encryption(config),
+    ]
 
 
 def _check_production_broker(config: Config) -> Iterator[CheckMessage]:
@@ -158,6 +163,18 @@ def _check_namespace(config: Config) -> Iterator[CheckMessage]:
             "would share its channels; of pub/sub, not even the database's number keeps strangers apart.",
             hint="Name the project and the stage: JUGPUSH['NAMESPACE'] = 'shop-production'.",
             id="jugpush.W004",
+        )
+
+
+def _check_tenants(config: Config) -> Iterator[CheckMessage]:
+    installed = next((name for name in ("django_tenants", "tenant_schemas") if apps.is_installed(name)), None)
+    if installed and not config.has_tenants:
+        yield Warning(
+            f"{installed} is installed, and JUGPUSH['NAMESPACE'] is the same for all tenants: 'user:1' of one is that "
+            "of each other.",
+            hint="Name a function that returns the tenant: JUGPUSH['NAMESPACE'] = 'shop.tenants.name'; see "
+            "docs/howto/tenants.",
+            id="jugpush.W005",
         )
 
 

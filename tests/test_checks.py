@@ -237,3 +237,12 @@ def test_what_is_not_for_production_is_found(settings, setting, expected):
     settings.JUGPUSH = setting
     assert deployment_messages() == [expected]
     assert messages() == []
+
+
+@pytest.mark.parametrize(
+    ("namespace", "expected"), [("shop", ["jugpush.W005"]), ("tests.app.tenants.name", [])], ids=["text", "function"]
+)
+def test_tenants_that_share_their_channels_are_found(settings, monkeypatch, namespace, expected):
+    settings.JUGPUSH = PRODUCTION | {"NAMESPACE": namespace}
+    monkeypatch.setattr(checks.apps, "is_installed", lambda name: name == "django_tenants")
+    assert deployment_messages() == expected

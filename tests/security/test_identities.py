@@ -41,6 +41,21 @@ def test_end_of_one_login_leaves_the_other_alone(servers, open_tab, browser, ali
         tab.heard(1)
 
 
+def test_two_users_at_once_have_nothing_to_do_with_each_other(servers, open_tab, browser, alice, bob):
+    """Alice's end is not Bob's, though both have tabs on both servers."""
+    users = {name: browser(name) for name in ("alice", "bob")}
+    tabs = {name: [open_tab(server) for server in servers] for name in users}
+    for name, user in users.items():
+        for tab in tabs[name]:
+            assert tab.subscribe("orders", user.tokens()["orders"])["type"] == "subscribed"
+    users["alice"].get("/sign-out/")
+    for tab in tabs["alice"]:
+        assert tab.disconnected()["code"] == DisconnectCode.LOGIN_ENDED
+    publish("orders", 1)
+    for tab in tabs["bob"]:
+        tab.heard(1)
+
+
 def test_two_logins_of_a_user_end_one_by_one(servers, open_tab, browser, alice):
     phone, desk = browser("alice"), browser("alice")
     tabs = [open_tab(servers[0]) for _ in range(2)]

@@ -278,6 +278,19 @@ def test_slow_reader_is_sent_away_and_recovers(served):
     assert got == list(range(250))
 
 
+@pytest.mark.parametrize("served", ["redis"], indirect=True)
+def test_subscribing_leaves_nothing_in_redis(served, redis_server):
+    """Names cost nothing to make up."""
+    with redis_server.client() as client:
+        before = client.dbsize()
+        for peer_number in range(3):
+            with served.peer() as peer:
+                for number in range(100):
+                    since = str(Position.moment(int(time.time() * 1000)))
+                    assert peer.subscribe(f"open:{peer_number}-{number}", since=since)["recovered"]
+        assert client.dbsize() == before
+
+
 @pytest.mark.parametrize("served", ["local"], indirect=True)
 def test_slow_link_gets_the_history_of_many_channels(served):
     """One page after the other, on one connection: more at once would be more than the server keeps for a client."""
