@@ -236,6 +236,9 @@ class PushServer:
                     await self.rights.stop()
                 await self._feed.stop()
                 await self._notices.stop()
+                if self._pacing_timer:
+                    self._pacing_timer.cancel()
+                    self._pacing_timer = None
                 if self._claim:
                     await self._claim.give_up()
 

@@ -263,6 +263,19 @@ class TestMemory:
         answer = open_tab(start()).subscribe("orders", saved)
         assert (answer["type"], answer["code"]) == ("error", ErrorCode.TOKEN_EXPIRED)
 
+    def test_server_without_redis_takes_no_token_of_before_its_start(
+        self, start, browser, open_tab, alice, settings, tmp_path, monkeypatch
+    ):
+        """Its memory began with it: the page is rendered again, or was logged out of meanwhile."""
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where no other server of the project is found
+        settings.JUGPUSH = {"PING_INTERVAL": 2.5}
+        user = browser("alice")
+        saved = user.tokens()["orders"]
+        server = start()
+        answer = open_tab(server).subscribe("orders", saved)
+        assert (answer["type"], answer["code"]) == ("error", ErrorCode.TOKEN_EXPIRED)
+        assert open_tab(server).subscribe("orders", user.tokens()["orders"])["type"] == "subscribed"
+
     def test_page_that_was_on_its_way_during_the_logout_is_refused(self, servers, browser, open_tab, alice):
         """Whenever its token was made."""
         user = browser("alice")

@@ -230,6 +230,18 @@ def test_rate_holds_and_the_newest_arrives(served):
             assert alive(another)  # which has it
 
 
+@pytest.mark.parametrize("served", ["local"], indirect=True)
+def test_stopped_server_waits_for_nobodys_time(served):
+    """It may be started again on another event loop, whose timers are others."""
+    with served.peer() as peer:
+        peer.subscribe(CHANNEL)
+        publish(served, 1, 2, max_rate=0.5)
+        assert peer.receive()["data"] == 1
+        assert served.push._pacing_timer
+    served.run(served.push.stop())
+    assert served.push._pacing_timer is None
+
+
 def test_nothing_from_before_the_right_began_is_given(served, monkeypatch):
     """A position from before it is a gap; a position may be older, where nothing has come since."""
     publish(served, 1)
