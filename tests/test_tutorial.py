@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.site import heed_interrupts
 from tests.papers import DOCS, ROOT, commands, markdown_blocks, rst_blocks
 
 pytestmark = [pytest.mark.chromium, pytest.mark.processes]
@@ -90,6 +91,7 @@ class Follower:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
         output: list[str] = []
         ready = threading.Event()

@@ -18,6 +18,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.e2e.site import heed_interrupts
+
 PROJECT = Path(__file__).parent / "project"
 PATIENCE = 20.0
 """Seconds after which what is waited for is not coming: the machine may be busy."""
@@ -40,6 +42,7 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
