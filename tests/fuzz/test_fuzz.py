@@ -24,10 +24,9 @@ def test_exception_would_be_noticed(monkeypatch):
 
     class Naive:
         def decode(self, data):
-            try:
-                return codec._outline_decoder.decode(data) and decoder.decode(data)
-            except RecursionError:
-                raise RuntimeError("nobody thought of that") from None
+            if str(data).count("[") > 100:
+                raise RuntimeError("nobody thought of that")
+            return decoder.decode(data)
 
     decoder = codec._decoder
     monkeypatch.setattr(codec, "_decoder", Naive())
