@@ -42,6 +42,7 @@ class Site:
             "PYTHONUNBUFFERED": "1",
         }
         self.process: subprocess.Popen | None = None
+        self.started = 0.0
 
     def prepare(self, users: list[str]) -> None:
         """Make the tables and the users."""
@@ -59,6 +60,7 @@ class Site:
                 preexec_fn=heed_interrupts,
             )
         wait_until(self.answers, what=lambda: f"runserver to answer:\n{self.log.read_text()}")
+        self.started = time.monotonic()
 
     def answers(self) -> bool:
         assert self.process is not None and self.process.poll() is None, self.log.read_text()
