@@ -28,6 +28,7 @@ from django_jugpush.exceptions import BrokerError
 from .base import BrokerConfig
 from .redis import FIRST_PAUSE, LONGEST_PAUSE, RedisBroker
 from .redis.connections import check
+from .redis.tasks import heed_cancellation
 
 __all__ = ["SCHEME_PREFIX", "Juggernaut2011Broker", "Juggernaut2011Notices", "redis_url"]
 
@@ -186,7 +187,9 @@ class Juggernaut2011Notices:
             for _ in range(len(pipeline)):
                 self._waiting.popleft()
             # Not raise_on_error: redis-py would put the command into the message, and that into the log.
-            for answer in await pipeline.execute(raise_on_error=False):
+            answers = await pipeline.execute(raise_on_error=False)
+            heed_cancellation()
+            for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
         if self._lost:

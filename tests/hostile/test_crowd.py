@@ -35,7 +35,7 @@ INTERVAL = 0.04
 BLOCKS = 8
 """Parts of a measurement. The median of theirs is taken, since other programs of the machine hold single ones up."""
 
-FLOOR = 0.1
+FLOOR = 0.05
 """Seconds that a machine with two busy cores needs to give the server its turn: so much more is no fault of it."""
 
 
