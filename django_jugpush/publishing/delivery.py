@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
@@ -37,17 +38,19 @@ class Delivery:
         self.lost = 0
         """Publications that did not get through since the last that did."""
         self._circuit = Circuit(broker)
+        self._failed_at = 0.0
         self._lock = threading.Lock()
 
     def hand_over(self, publications: Sequence[Publication]) -> Exception | None:
         """Publish; return what went wrong, after it is logged and ``publish_failed`` is sent."""
+        began = time.monotonic()
         try:
             self._circuit.publish(publications)
         except Exception as error:
             self._note_failure(publications, error)
             publish_failed.send_robust(sender=type(self.broker), publications=tuple(publications), error=error)
             return error
-        if self.lost:
+        if self.lost and began > self._failed_at:  # what was on its way when it began to fail proves nothing
             self._note_recovery()
         return None
 
@@ -55,6 +58,7 @@ class Delivery:
         with self._lock:
             is_first = not self.lost
             self.lost += len(publications)
+            self._failed_at = time.monotonic()
         if is_first:
             expected = isinstance(error, BrokerError)
             logger.error("Publishing fails from here on: %s", error, exc_info=None if expected else error)

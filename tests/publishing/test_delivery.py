@@ -172,3 +172,23 @@ def test_a_broker_that_was_waited_for_in_vain_is_asked_once(broker, failures, ca
     assert not broker.published
     assert len(failures) == 2 and circuit.PAUSE == 5
     assert len(caplog.records) == 1
+
+
+def test_what_was_on_its_way_is_no_sign_that_the_broker_is_back(caplog):
+    """One thread fails while another's publication, which was sent before, is still to be answered."""
+
+    class Overtaken(Own):
+        def publish(self, publications):
+            if publications[0].channel == "first":
+                publish("second", 2)
+            elif self.error:
+                raise self.error
+
+    own = Overtaken(None)
+    own.error = BrokerUnavailable("away")
+    with use_broker(own):
+        publish("first", 1)
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        own.error = None
+        publish("third", 3)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
