@@ -113,10 +113,14 @@ class Tab:
 
     def subscribe(self, channel, token=None, since=None):
         """Ask, and return the answer."""
+        self.send(channel, token, since)
+        return self.wait(lambda word, id=self._ids: word.get("id") == id)
+
+    def send(self, channel, token=None, since=None):
+        """Ask, and wait for no answer."""
         self._ids += 1
         command = {"type": "subscribe", "id": self._ids, "channel": channel, "token": token, "since": since}
         self.socket.send(json.dumps({key: value for key, value in command.items() if value is not None}))
-        return self.wait(lambda word, id=self._ids: word.get("id") == id)
 
     def wait(self, is_it, timeout=TIMEOUT):
         """Return the first word that is meant; it is then no longer waited for."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from dataclasses import replace
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
 from django_jugpush import channel, user_channel
@@ -134,18 +136,36 @@ def rules():
     channel(Note, lambda user, note: user.is_authenticated)
 
 
-def test_every_token_at_every_channel(server, open_tab, rules, alice):
+@pytest.mark.parametrize("origin", ["none", "own"])
+def test_every_token_at_every_channel(server, open_tab, rules, alice, origin):
     """Each on a connection of its own, and by both doors: what opens, and with which code it is refused."""
+    name = ORIGINS[origin][0]
     wrong = []
     for (token, make), (kind, name_for) in itertools.product(TOKENS.items(), KINDS.items()):
         case = Case(name_for(alice), alice)
-        tab = open_tab(server)
+        tab = open_tab(server, origin=Origin(name) if name else None)
         answer = tab.subscribe(case.name, make(case))
         got = answer.get("code", answer["type"])
         if got != expected(token, kind):
             wrong.append((token, kind, got, expected(token, kind)))
         tab.close()
     assert wrong == []
+
+
+@pytest.mark.parametrize("origin", [name for name, (_, is_welcome) in ORIGINS.items() if not is_welcome])
+def test_no_token_opens_anything_to_a_foreign_page(server, open_tab, rules, alice, origin):
+    """Whatever it presents: it is sent away, and no command of it is answered."""
+    heard = set()
+    for make, name_for in itertools.product(TOKENS.values(), KINDS.values()):
+        case = Case(name_for(alice), alice)
+        tab = open_tab(server, origin=Origin(ORIGINS[origin][0]), greet=False)
+        with contextlib.suppress(ConnectionClosed):
+            tab.send(case.name, make(case))
+        first = tab.wait(lambda word: True)
+        heard.add((first["type"], first["code"]))
+        tab.close()
+        heard |= {(word["type"], word.get("code")) for _, word in tab.words}
+    assert heard == {("disconnect", DisconnectCode.ORIGIN_DENIED)}
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
