@@ -144,7 +144,10 @@ def test_a_failure_is_signalled_each_time(broker, failures, caplog):
 def test_a_receiver_that_fails_does_no_harm(broker, caplog):
     """The request has nothing to do with it."""
 
+    called = []
+
     def fail(**kwargs):
+        called.append(kwargs["error"])
         raise RuntimeError
 
     publish_failed.connect(fail)
@@ -153,6 +156,7 @@ def test_a_receiver_that_fails_does_no_harm(broker, caplog):
         publish("x", 1)
     finally:
         publish_failed.disconnect(fail)
+    assert called == [broker.error]
 
 
 def test_a_broker_with_a_mistake_does_no_harm(broker, caplog):
