@@ -21,11 +21,12 @@ from django_jugpush.access.tokens import (
 from django_jugpush.brokers.local import LocalFeed
 from django_jugpush.core.codec import encode, encode_publication
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
+from django_jugpush.core.events import SubscribeRequested
 from django_jugpush.core.firehose import read_message
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
-from django_jugpush.core.session import Session, SessionState, SubscribeRequested
+from django_jugpush.core.session import Session, SessionState
 from django_jugpush.core.signing import PUBLISH_PATH, SIGNATURE_HEADER, sign_request
 from django_jugpush.exceptions import InvalidToken
 from django_jugpush.server.publish import PublishEndpoint

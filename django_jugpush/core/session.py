@@ -9,17 +9,16 @@ Tell a session what arrived, then collect what follows::
 
 A session never raises for a mistake of its peer: it answers with a code, and ends after too many.
 
-A subscription is *pending* from :class:`SubscribeRequested` until the owner of the session calls
-:meth:`~Session.accept` or :meth:`~Session.refuse`, at once or much later.
+A subscription is *pending* from :class:`~django_jugpush.core.events.SubscribeRequested` until the owner of the session
+calls :meth:`~Session.accept` or :meth:`~Session.refuse`, at once or much later.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -47,6 +46,15 @@ from .commands import (
     Unsubscribe,
     Unsubscribed,
 )
+from .events import (
+    Event,
+    EventReceived,
+    SessionEnded,
+    SubscribeRequested,
+    SubscribeWithdrawn,
+    SubscriptionEnded,
+    SubscriptionStarted,
+)
 from .grants import Grant
 from .positions import Position
 from .values import read_value
@@ -55,16 +63,8 @@ __all__ = [
     "MAX_BAD_COMMANDS",
     "MAX_EVENT_BYTES",
     "MAX_META_BYTES",
-    "Event",
-    "EventReceived",
     "Session",
-    "SessionEnded",
     "SessionState",
-    "SubscribeRequested",
-    "SubscribeWithdrawn",
-    "SubscriptionEnded",
-    "SubscriptionStarted",
-    "is_client_id",
 ]
 
 MAX_BAD_COMMANDS = 20
@@ -109,8 +109,6 @@ RECOVERY_RATE = 256 * 1024
 RECOVERY_BURST = 16 * 1024 * 1024
 """How many of them at once: a hundred channels, each with all of a usual history."""
 
-_CLIENT_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
-
 
 class SessionState(enum.Enum):
     """Where a session is in its one-way life."""
@@ -125,66 +123,6 @@ _TRANSITIONS = {
     SessionState.CONNECTED: {SessionState.DISCONNECTED},
     SessionState.DISCONNECTED: set(),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscribeRequested:
-    """The client asks for a channel. Answer with ``accept`` or ``refuse``, and give ``request`` back."""
-
-    request: int
-    channel: str
-    token: str | None
-    is_resumed: bool
-    """Whether the client says that it has something of the channel, and wants what came after."""
-
-    since: Position | None
-    """Up to where it has everything; None if it does not resume, or its position is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscribeWithdrawn:
-    """The client no longer asks. No answer is awaited."""
-
-    request: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionStarted:
-    """The client gets what is published to ``channel`` from here on."""
-
-    channel: str
-    grant: Grant
-
-    position: Position | None = None
-    """Up to where it has everything; None if nobody knows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionEnded:
-    """The client gets no more of ``channel``."""
-
-    channel: str
-    grant: Grant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventReceived:
-    """The client tells the project something. Answer with ``refuse_event`` if nobody can take it."""
-
-    id: int | None
-    data: Any
-    """Unset if it sent none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionEnded:
-    """Nothing follows. Subscriptions that were running have ended without events of their own."""
-
-    code: DisconnectCode | None
-    """None if the client went by itself."""
-
-
-Event = SubscribeRequested | SubscribeWithdrawn | SubscriptionStarted | SubscriptionEnded | EventReceived | SessionEnded
 
 
 class Session:
@@ -337,7 +275,7 @@ class Session:
         A request that was withdrawn meanwhile is ignored.
 
         Args:
-            request: The number of the event :class:`SubscribeRequested`.
+            request: The number of the event ``SubscribeRequested``.
             grant: What it rests on.
             recovered: Whether nothing is missing, of what a client that resumes wants to have.
             publications: What it gets before the live ones: each as it comes live, as one line of JSON.
@@ -611,8 +549,3 @@ class Session:
     def _move_to(self, state: SessionState) -> None:
         assert state in _TRANSITIONS[self.state], (self.state, state)
         self.state = state
-
-
-def is_client_id(text: str) -> bool:
-    """Tell whether ``text`` may be the id of a client: 16 to 64 letters, digits, ``_`` or ``-``."""
-    return _CLIENT_ID.fullmatch(text) is not None

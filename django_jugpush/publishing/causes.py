@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest
 
-from django_jugpush.core.session import is_client_id
+from django_jugpush.core.clients import is_client_id
 
 __all__ = ["CLIENT_FIELD", "CLIENT_HEADER", "caused_by", "client_id", "current_cause"]
 

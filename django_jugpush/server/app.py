@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,26 +18,26 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from django_jugpush.brokers.base import Feed
+from django_jugpush.core.clients import is_client_id, make_client_id
 from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.commands import Error
+from django_jugpush.core.events import (
+    Event,
+    EventReceived,
+    SessionEnded,
+    SubscribeRequested,
+    SubscribeWithdrawn,
+    SubscriptionEnded,
+    SubscriptionStarted,
+)
 from django_jugpush.core.grants import Grant, Question
 from django_jugpush.core.history import PAGE_BYTES, Replay
 from django_jugpush.core.hub import MIN_SPREAD, REFRESH_RATE, Connection, Hub
 from django_jugpush.core.pacing import Pacing
 from django_jugpush.core.publication import Publication
 from django_jugpush.core.recovery import for_client
-from django_jugpush.core.session import (
-    Event,
-    EventReceived,
-    Session,
-    SessionEnded,
-    SubscribeRequested,
-    SubscribeWithdrawn,
-    SubscriptionEnded,
-    SubscriptionStarted,
-    is_client_id,
-)
+from django_jugpush.core.session import Session
 from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, SubscriptionDenied, TokenExpired
 
 from .asgi import dispatch
@@ -255,7 +254,7 @@ class PushServer:
         query = _query(scope)
         client = query.get("client", "")
         session = Session(
-            client=client if is_client_id(client) else secrets.token_urlsafe(16),
+            client=client if is_client_id(client) else make_client_id(),
             max_message_size=self.config.max_message_size,
             max_subscriptions=self.config.max_subscriptions,
             ping_interval=self.config.ping_interval,

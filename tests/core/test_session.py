@@ -12,19 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from django_jugpush.core import session
 from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
-from django_jugpush.core.grants import Grant
-from django_jugpush.core.positions import Position
-from django_jugpush.core.session import (
-    MAX_BAD_COMMANDS,
-    Session,
+from django_jugpush.core.events import (
     SessionEnded,
-    SessionState,
     SubscribeRequested,
     SubscribeWithdrawn,
     SubscriptionEnded,
     SubscriptionStarted,
-    is_client_id,
 )
+from django_jugpush.core.grants import Grant
+from django_jugpush.core.positions import Position
+from django_jugpush.core.session import MAX_BAD_COMMANDS, Session, SessionState
 
 CLIENT = "client-0123456789"
 
@@ -558,20 +555,3 @@ class AnyConversation(RuleBasedStateMachine):
 
 TestAnyConversation = AnyConversation.TestCase
 TestAnyConversation.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
-
-
-@pytest.mark.parametrize(
-    ("text", "is_one"),
-    [
-        ("a" * 16, True),
-        ("A-z_0" * 12, True),
-        ("a" * 15, False),
-        ("a" * 65, False),
-        ("a" * 16 + "\n", False),
-        ("é" * 16, False),
-        ("", False),
-    ],
-)
-def test_client_ids_are_short_and_plain(text, is_one):
-    """They stand in URLs and headers."""
-    assert is_client_id(text) is is_one

@@ -7,8 +7,9 @@ import pytest
 from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import ErrorCode
 from django_jugpush.core.commands import Renewed, Subscribed, Unsubscribed
+from django_jugpush.core.events import SubscribeRequested, SubscriptionEnded
 from django_jugpush.core.grants import Grant
-from django_jugpush.core.session import Session, SubscribeRequested, SubscriptionEnded
+from django_jugpush.core.session import Session
 
 
 def grant(channel="orders", **claims):
