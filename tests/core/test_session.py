@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from django_jugpush.core import session
-from django_jugpush.core.codec import encode
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.events import (
     SessionEnded,
@@ -21,58 +20,9 @@ from django_jugpush.core.events import (
 )
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.positions import Position
-from django_jugpush.core.session import MAX_BAD_COMMANDS, Session, SessionState
+from django_jugpush.core.session import Session, SessionState
 
-CLIENT = "client-0123456789"
-
-
-class Peer:
-    """Talks to a session without a wire."""
-
-    def __init__(self, **options):
-        self.session = Session(client=CLIENT, **options)
-        self.now = 1000.0
-
-    def connect(self, protocol="1"):
-        self.session.connect(protocol, now=self.now)
-        return self.receive()
-
-    def send(self, **word):
-        self.session.receive_data(json.dumps(word), now=self.now)
-
-    def receive(self):
-        return [json.loads(encode(reply)) for reply in self.session.data_to_send()]
-
-    def subscribe(self, channel, *, grant=None, id=1, **word):
-        """Subscribe, have it accepted, and return the answer."""
-        self.send(type="subscribe", channel=channel, id=id, **word)
-        event = self.session.events_received()[-1]
-        self.session.accept(event.request, grant or Grant(channel=channel))
-        (answer,) = self.receive()
-        return answer
-
-
-@pytest.fixture
-def peer():
-    """A connected peer, greeted already."""
-    peer = Peer()
-    peer.connect()
-    return peer
-
-
-def error(code, id=1, message=None):
-    return {
-        "type": "error",
-        "id": id,
-        "code": code,
-        "message": message or code.message,
-        "temporary": code.temporary,
-    }
-
-
-def disconnect(code):
-    return {"type": "disconnect", "code": code, "message": code.message, "reconnect": code.reconnect}
-
+from .conftest import CLIENT, Peer, disconnect, error
 
 # Connecting
 
@@ -204,31 +154,6 @@ def test_decisions_may_come_in_any_order(peer):
     ]
 
 
-def test_second_subscription_to_a_channel_is_refused(peer):
-    """Whether the first is running or pending."""
-    peer.subscribe("running")
-    peer.send(type="subscribe", id=2, channel="pending")
-    peer.session.events_received()
-    for id, channel in (3, "running"), (4, "pending"):
-        peer.send(type="subscribe", id=id, channel=channel)
-        assert peer.receive() == [error(ErrorCode.ALREADY_SUBSCRIBED, id)]
-        assert not [event for event in peer.session.events_received() if isinstance(event, SubscribeRequested)]
-
-
-def test_subscriptions_are_limited_whether_running_or_pending():
-    """One that ends makes room."""
-    peer = Peer(max_subscriptions=2)
-    peer.connect()
-    peer.subscribe("a")
-    peer.send(type="subscribe", id=2, channel="b")
-    peer.send(type="subscribe", id=3, channel="c")
-    assert peer.receive() == [error(ErrorCode.LIMIT_EXCEEDED, 3)]
-    peer.send(type="unsubscribe", channel="a")
-    peer.session.events_received()
-    peer.receive()
-    assert peer.subscribe("c")["type"] == "subscribed"
-
-
 @pytest.mark.parametrize("channel", ["", "x" * 201, "a\x00b", "a\u2028b", "\u202ea", "e\u0301"])
 def test_bad_channel_name_is_refused(peer, channel):
     """Nobody is asked about it."""
@@ -264,106 +189,7 @@ def test_unsubscribe_withdraws_a_pending_subscription(peer):
     assert peer.receive() == [{"type": "subscribed", "id": 3, "channel": "news"}]
 
 
-# Identity
-
-
-def grant(channel, user=None, login=None):
-    return Grant(channel=channel, user=user, login=login)
-
-
-def test_first_login_fixes_whose_session_it_is(peer):
-    """Tokens of another user, or of another login of the same user, are refused from then on."""
-    assert peer.subscribe("public")["type"] == "subscribed"
-    assert peer.subscribe("a", grant=grant("a", "1", "login-1"))["type"] == "subscribed"
-    assert peer.subscribe("b", grant=grant("b", "1", "login-1"))["type"] == "subscribed"
-    for id, other in enumerate([("2", "login-2"), ("1", "login-2"), ("1", None)], start=10):
-        assert peer.subscribe("c", id=id, grant=grant("c", *other)) == error(ErrorCode.IDENTITY_MISMATCH, id)
-    assert peer.subscribe("also-public")["type"] == "subscribed"
-    assert sorted(peer.session.grants) == ["a", "also-public", "b", "public"]
-
-
-# Heartbeats
-
-
-def test_ping_is_sent_every_interval(peer):
-    """A client that answers stays."""
-    for _ in range(5):
-        peer.now += 24.9
-        assert not peer.session.tick(peer.now)
-        peer.now += 0.1
-        assert peer.session.tick(peer.now)
-        assert peer.receive() == [{"type": "ping"}]
-        peer.send(type="pong")
-    assert peer.session.state is SessionState.CONNECTED
-
-
-def test_ping_tells_how_many_there_are(peer):
-    """As the time over which they should spread what they all do."""
-    peer.now += 25
-    assert peer.session.tick(peer.now, spread=100_000)
-    assert peer.receive() == [{"type": "ping", "spread": 100_000}]
-
-
-def test_silent_client_is_dropped_after_two_intervals(peer):
-    """It may come back."""
-    peer.now += 25
-    peer.session.tick(peer.now)
-    assert peer.receive() == [{"type": "ping"}]
-    peer.now += 24.9
-    peer.session.tick(peer.now)
-    assert peer.session.state is SessionState.CONNECTED
-    peer.now += 0.1
-    assert peer.session.tick(peer.now)
-    assert peer.receive() == [disconnect(DisconnectCode.NO_PONG)]
-    assert not peer.session.tick(peer.now + 100)
-
-
-@pytest.mark.parametrize("text", ['{"type":"ping"}', '{"type":"unsubscribe","channel":"x"}', "?"])
-def test_anything_is_a_sign_of_life(peer, text):
-    """Even what cannot be understood."""
-    peer.now += 49
-    peer.session.receive_data(text, now=peer.now)
-    peer.now += 49
-    peer.session.tick(peer.now)
-    assert peer.session.state is SessionState.CONNECTED
-
-
-def test_client_may_ask_for_a_sign_of_life(peer):
-    """It does after sleep."""
-    peer.send(type="ping")
-    assert peer.receive() == [{"type": "pong"}]
-
-
 # Ends
-
-
-def test_too_long_message_is_not_even_read():
-    """It counts as one that cannot be understood."""
-    peer = Peer(max_message_size=100)
-    peer.connect()
-    for _ in range(MAX_BAD_COMMANDS):
-        peer.send(type="ping", x="x" * 100)
-    words = peer.receive()
-    assert words[0]["code"] == ErrorCode.LIMIT_EXCEEDED
-    assert words[-1] == disconnect(DisconnectCode.TOO_MANY_ERRORS)
-
-
-def test_too_many_bad_commands_in_a_row_end_the_session(peer):
-    """The last one is answered too."""
-    for _ in range(MAX_BAD_COMMANDS):
-        peer.session.receive_data("?", now=peer.now)
-    words = peer.receive()
-    assert [word["type"] for word in words] == ["error"] * MAX_BAD_COMMANDS + ["disconnect"]
-    assert words[-1] == disconnect(DisconnectCode.TOO_MANY_ERRORS)
-
-
-def test_good_command_forgives_bad_ones(peer):
-    """Only what comes in a row counts; a refusal is no bad command."""
-    for _ in range(3):
-        for _ in range(MAX_BAD_COMMANDS - 1):
-            peer.session.receive_data("?", now=peer.now)
-        peer.send(type="subscribe", channel="")
-    assert peer.session.state is SessionState.CONNECTED
 
 
 def test_disconnect_tells_why_and_ends_everything(peer):
@@ -390,86 +216,7 @@ def test_lost_connection_ends_without_words(peer):
     assert peer.session.events_received() == [SessionEnded(code=None)]
 
 
-# Limits
-
-
-def flood(peer, number, **word):
-    """Send a command many times at once; return the answers."""
-    for _ in range(number):
-        peer.send(**word)
-    return peer.receive()
-
-
-def test_commands_are_limited_at_once_and_in_the_long_run(peer):
-    """What is above that is not done; it is answered without an id, since it is not even decoded."""
-    burst = session.COMMAND_BURST + 100 * session.FAILED_TOKEN_COST
-    assert flood(peer, burst, type="ping") == [{"type": "pong"}] * burst
-    excess = error(ErrorCode.LIMIT_EXCEEDED)
-    del excess["id"]
-    assert flood(peer, 1, type="subscribe", id=1, channel="news") == [excess]
-    assert not peer.session.events_received()
-    peer.now += 1
-    assert flood(peer, 51, type="ping") == [{"type": "pong"}] * int(session.COMMAND_RATE) + [excess]
-
-
-def test_flood_of_commands_ends_the_session(peer):
-    """Not to come back: it would do the same again."""
-    words = flood(peer, 5000, type="ping")
-    assert words[-1] == disconnect(DisconnectCode.TOO_MANY_COMMANDS)
-    assert [word["type"] for word in words].count("error") == session.MAX_EXCESS
-
-
-def test_client_that_is_only_a_little_too_fast_stays(peer):
-    """For hours: it is told, and some of what it says is not done."""
-    for _ in range(20_000):
-        peer.now += 1 / 60
-        peer.send(type="ping")
-    assert peer.session.state is SessionState.CONNECTED
-    assert any(word["type"] == "error" for word in peer.receive())
-
-
-def test_bytes_are_limited_too():
-    """Few long commands are as much as many short ones."""
-    peer = Peer(max_message_size=10_000, max_subscriptions=1)
-    peer.connect()
-    words = flood(peer, 100, type="ping", x="x" * 9_900)
-    assert words[-1] == disconnect(DisconnectCode.TOO_MANY_COMMANDS)
-    assert [word["type"] for word in words].count("pong") == 32
-
-
-@pytest.mark.parametrize("subscriptions", [1, 100, 1000])
-@pytest.mark.parametrize("size", [1000, 65_536])
-def test_page_that_comes_back_with_all_its_subscriptions_meets_no_limit(subscriptions, size):
-    """Even if its names are the longest, and all its tokens have become worthless."""
-    peer = Peer(max_subscriptions=subscriptions, max_message_size=max(size, 2000))
-    peer.connect()
-    for number in range(subscriptions):
-        channel = f"{number}:".ljust(200, "x")
-        peer.send(type="subscribe", id=number + 1, channel=channel, token="t" * 1024, since="e:1-1763924990001")
-        (event,) = peer.session.events_received()
-        peer.session.refuse(event.request, ErrorCode.DENIED)
-    peer.send(type="pong")
-    assert {word["code"] for word in peer.receive()} == {ErrorCode.DENIED}
-    assert peer.session.state is SessionState.CONNECTED
-
-
-@pytest.mark.parametrize(
-    ("token", "code", "cost"),
-    [
-        ("forged", ErrorCode.DENIED, session.FAILED_TOKEN_COST),
-        (None, ErrorCode.DENIED, 1),
-        ("old", ErrorCode.TOKEN_EXPIRED, 1),
-    ],
-)
-def test_token_that_opens_nothing_costs_more(peer, token, code, cost):
-    """Whoever guesses is stopped sooner. One that has expired was genuine."""
-    burst = session.COMMAND_BURST + 100 * session.FAILED_TOKEN_COST
-    for _ in range(burst // cost):
-        peer.send(type="subscribe", id=1, channel="news", token=token)
-        (event,) = peer.session.events_received()
-        peer.session.refuse(event.request, code)
-    assert {word["code"] for word in peer.receive()} == {code}
-    assert flood(peer, 1, type="ping")[0]["code"] == ErrorCode.LIMIT_EXCEEDED
+# Recovery
 
 
 def test_what_was_missed_is_charged_by_its_size(peer):

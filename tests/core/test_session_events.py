@@ -8,9 +8,9 @@ import pytest
 from django_jugpush.core.codes import ErrorCode
 from django_jugpush.core.events import EventReceived, SubscribeRequested
 from django_jugpush.core.grants import Grant
-from django_jugpush.core.session import EVENT_BURST, MAX_EVENT_BYTES, MAX_META_BYTES
+from django_jugpush.core.reading import EVENT_BURST, MAX_EVENT_BYTES, MAX_META_BYTES
 
-from .test_session import Peer, error
+from .conftest import Peer, error
 
 PAGE = Grant(channel="room", granted_by="page")
 

@@ -13,7 +13,7 @@ import time
 import pytest
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from django_jugpush.core import session
+from django_jugpush.core import reading
 from django_jugpush.server import frames, lingering
 from django_jugpush.server.guard import Drop
 
@@ -225,7 +225,7 @@ def test_fault_in_handling_a_frame_ends_only_its_connection(served, monkeypatch,
 def test_burst_of_commands_is_taken_whole(served, monkeypatch):
     """A client that comes back subscribes to all that it had at once; order and number are kept."""
     commands = [json.dumps({"type": "unsubscribe", "id": number, "channel": "x"}) for number in range(1, 1001)]
-    assert len(commands) < session.COMMAND_BURST + 100 * session.FAILED_TOKEN_COST
+    assert len(commands) < reading.COMMAND_BURST + 100 * reading.FAILED_TOKEN_COST
     with connected(served) as client:
         client.sendall(b"".join(frame(TEXT, command.encode()) for command in commands))
         received = b""

@@ -8,7 +8,7 @@ import json
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from django_jugpush.core import session
+from django_jugpush.core import reading
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.server import lingering, websocket
 
@@ -162,8 +162,8 @@ def test_page_with_all_its_subscriptions_comes_back_as_often_as_it_likes(served)
 
 def test_flood_without_reading_is_read_no_longer(serve, monkeypatch):
     """Answers that nobody takes do not pile up: the client is heard no more, and let go like a silent one."""
-    monkeypatch.setattr(session, "COMMAND_BURST", 10**9)
-    monkeypatch.setattr(session, "MESSAGES_AT_ONCE", 10**9)
+    monkeypatch.setattr(reading, "COMMAND_BURST", 10**9)
+    monkeypatch.setattr(reading, "MESSAGES_AT_ONCE", 10**9)
     monkeypatch.setattr(websocket, "CLOSE_TIMEOUT", 0.1)
     monkeypatch.setattr(lingering, "LINGER_TIMEOUT", 0.1)
     served = serve(ping_interval=0.5)
