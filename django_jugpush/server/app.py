@@ -47,7 +47,9 @@ from .notices import Notices, Taker
 from .opening import Opening
 from .questions import TooManyQuestions
 from .refusals import RefusalLog
-from .rights import Authority, RenderAgain, Rights, RightsUnknown
+from .rights.authority import Authority
+from .rights.base import RenderAgain, Rights, RightsUnknown
+from .rights.project import ProjectRights
 from .shares import Shares
 from .turns import Turns
 from .types import ASGIApplication, Authorize, Claim, OriginAllowed, Receive, Scope, Send
@@ -160,7 +162,9 @@ class PushServer:
         # What cannot be posted is posted again, so it comes as soon as this server can be reached.
         hears_from = time.time() if publish_endpoint else None
         self.rights = (
-            Rights(authority, feed, self.hub, self.counts, self._process, hears_from=hears_from) if authority else None
+            ProjectRights(authority, feed, self.hub, self.counts, self._process, hears_from=hears_from)
+            if authority
+            else Rights()
         )
         self._asking: dict[Session, dict[int, asyncio.Task[None]]] = {}
         self._shares = Shares(config.max_connections_per_user)
@@ -206,8 +210,7 @@ class PushServer:
             if self._ticking is None and (self._claim is None or await self._claim.take()):
                 await self._notices.start()
                 await self._feed.start(self.deliver)
-                if self.rights:
-                    await self.rights.start()
+                await self.rights.start()
                 self._ticking = asyncio.create_task(self._tick_for_ever(), name="jugpush-heartbeats")
 
     async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - says what happens, not only that it is late
@@ -231,8 +234,7 @@ class PushServer:
                 self._ticking.cancel()
                 await asyncio.wait([self._ticking])
                 self._ticking = None
-                if self.rights:
-                    await self.rights.stop()
+                await self.rights.stop()
                 await self._feed.stop()
                 await self._notices.stop()
                 if self._pacing_timer:
@@ -304,8 +306,7 @@ class PushServer:
 
     def deliver(self, publications: Sequence[Publication]) -> None:
         """Fan publications out, but not faster than their channel allows."""
-        if self.rights:
-            publications = self.rights.take(publications)
+        publications = self.rights.take(publications)
         self.counts.received += len(publications)
         now = self._clock()
         for publication in publications:
@@ -368,8 +369,7 @@ class PushServer:
                 session.disconnect(DisconnectCode.TOO_MANY_CONNECTIONS)
             case SubscriptionStarted():
                 self.hub.subscribe(session, event.grant.full_name, has=event.position)
-                if self.rights:
-                    self.rights.subscribed(session, event.grant)
+                self.rights.subscribed(session, event.grant)
                 self._notices.subscribed(session, event.grant)
             case SubscriptionEnded():
                 self.hub.unsubscribe(session, event.grant.full_name)
@@ -383,15 +383,13 @@ class PushServer:
                 self._opening.cancel(session)
                 self._shares.give_back(session)
                 self.hub.leave(session)
-                if self.rights:
-                    self.rights.ended(session)
+                self.rights.ended(session)
                 self._notices.ended(session)
 
     def _decide(self, session: Session, event: SubscribeRequested) -> None:
         try:
             answer = self._authorize(event.channel, event.token)
-            if self.rights:
-                answer = self.rights.checked(answer)
+            answer = self.rights.checked(answer)
         except Exception as error:
             self._refuse(session, event, error)
         else:
@@ -405,7 +403,6 @@ class PushServer:
 
         async def ask() -> None:
             try:
-                assert self.rights is not None
                 grant = await self.rights.ask(question)
             except Exception as error:
                 self._refuse(session, event, error)
@@ -429,7 +426,7 @@ class PushServer:
         code, detail = _explain(error)
         is_fault = code is ErrorCode.INTERNAL and not detail
         self._refusals.add(code, event.channel, detail, fault=error if is_fault else None)
-        renew = self.rights.renew_id() if self.rights and code is ErrorCode.TOKEN_EXPIRED else None
+        renew = self.rights.renew_id() if code is ErrorCode.TOKEN_EXPIRED else None
         spread = error.spread if isinstance(error, RenderAgain) else None
         session.refuse(event.request, code, detail, renew=renew, spread=spread)
 
@@ -439,8 +436,7 @@ class PushServer:
             self._refusals.add(ErrorCode.LIMIT_EXCEEDED, event.channel, TOO_MANY_CHANNELS)
             session.refuse(event.request, ErrorCode.LIMIT_EXCEEDED, TOO_MANY_CHANNELS)
             return
-        if self.rights:
-            grant = self.rights.with_past(session, grant)
+        grant = self.rights.with_past(session, grant)
         channel = grant.full_name
         if not session.may_recover(self._clock()):
             event = replace(event, since=None)
@@ -449,7 +445,7 @@ class PushServer:
             if replay is None:
                 self._refusals.add(ErrorCode.INTERNAL, grant.channel, NOT_HEARD)
                 session.refuse(event.request, ErrorCode.INTERNAL, NOT_HEARD)
-            elif self.rights and not self.rights.is_good(grant):
+            elif not self.rights.is_good(grant):
                 session.refuse(event.request, ErrorCode.REAUTHORIZE)
             if replay is None or not self._accept(session, event, grant, replay):
                 self.hub.unsubscribe(session, channel)
@@ -481,7 +477,7 @@ class PushServer:
             position=replay.position,
             more=replay.more,
             spread=self.hub.gap_spread(),
-            token=self.rights.resume_token(grant) if self.rights and not replay.more else None,
+            token=None if replay.more else self.rights.resume_token(grant),
         )
 
     def _encoded(self, publications: Sequence[Publication]) -> list[bytes]:
@@ -511,14 +507,12 @@ class PushServer:
                 logger.exception("Heartbeats failed.")
 
     async def _tick(self) -> None:
-        if self.rights:
-            self.rights.tick()
+        self.rights.tick()
         spread = self.hub.gap_spread()
         for number, session in enumerate(self.hub, start=1):
             if session.tick(self._clock(), spread=spread if spread >= MIN_SPREAD else None):
                 self._process(session)
-            if self.rights:
-                self.rights.tick_session(session)
+            self.rights.tick_session(session)
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
 

@@ -69,10 +69,8 @@ def _rights_metrics(server: PushServer) -> Iterable[Metric]:
     yield _counters("subscriptions_ended", "Subscriptions that the server ended.", "code", stopped)
     renewals = {outcome: counts.renewals[outcome] for outcome in ("renewed", "ended", "put_off")}
     yield _counters("renewals", "Renewals of subscriptions, by outcome.", "outcome", renewals)
-    yield _gauge("questions", "Questions to the project that wait.", len(rights.questions) if rights else 0)
-    yield _gauge(
-        "rights_known", "Whether it is heard what happens to rights.", int(rights is None or not rights.is_blind)
-    )
+    yield _gauge("questions", "Questions to the project that wait.", rights.waiting)
+    yield _gauge("rights_known", "Whether it is heard what happens to rights.", int(not rights.is_blind))
 
 
 class OpsApplication:

@@ -17,9 +17,9 @@ from django_jugpush.core.control import CONTROL_CHANNEL, CONTROL_HISTORY, Contro
 from django_jugpush.core.grants import Grant, Question
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerUnavailable, SubscriptionDenied, TokenExpired
-from django_jugpush.server import rights
 from django_jugpush.server.app import PushServer, ServerConfig
 from django_jugpush.server.refusals import MAX_PER_SECOND
+from django_jugpush.server.rights import project as rights
 
 from .test_app import SCOPE, Connection
 

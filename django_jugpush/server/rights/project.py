@@ -15,9 +15,9 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from django_jugpush.brokers.base import Feed
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
@@ -29,12 +29,14 @@ from django_jugpush.core.publication import Publication
 from django_jugpush.core.revocation import KEPT, Revocations, Verdict
 from django_jugpush.core.session import Session
 from django_jugpush.exceptions import BrokerUnavailable, SubscriptionDenied, TokenExpired
+from django_jugpush.server.counts import Counts
+from django_jugpush.server.questions import Questions
+from django_jugpush.server.refusals import RefusalLog
 
-from .counts import Counts
-from .questions import Questions
-from .refusals import RefusalLog
+from .authority import Authority
+from .base import RenderAgain, Rights, RightsUnknown
 
-__all__ = ["Authority", "RenderAgain", "Rights", "RightsUnknown"]
+__all__ = ["ProjectRights"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,42 +65,7 @@ PRECISION = 0.01
 """Seconds within which it is found out since when the control channel's stream is whole."""
 
 
-class RightsUnknown(Exception):
-    """What happens to logins and rights is not heard, so nothing can be granted for the time being."""
-
-
-class RenderAgain(TokenExpired):
-    """Only the page, rendered again, can show that the right is still there."""
-
-    def __init__(self, detail: str, *, spread: int | None) -> None:
-        super().__init__(detail)
-        self.spread = spread
-        """Milliseconds, if very many have to be; None if it is this one's own matter."""
-
-
-class Authority(Protocol):
-    """What the project's side answers. All but ``ask`` and ``find_changed`` are called on the event loop."""
-
-    control_channel: str
-    """The full name of the channel to follow."""
-
-    def open_control(self, publication: Publication) -> ControlMessage | None:
-        """Return the message that a publication holds; None if it is not the project's."""
-
-    def resume_token(self, grant: Grant) -> str:
-        """Return what brings a subscription back after a broken connection."""
-
-    def renew_unasked(self, grant: Grant, *, now: float) -> Grant | None:
-        """Return the grant as it goes on, or None if the project must be asked; raise if it cannot go on."""
-
-    def ask(self, question: Question, *, after: str) -> Grant:
-        """Decide; raise to refuse. ``after`` is the newest message that was known before."""
-
-    def find_changed(self, connected: Mapping[tuple[str, str], Collection[str | None]]) -> list[ControlMessage]:
-        """Return what Django has not told of these users, given the fingerprints of their grants."""
-
-
-class Rights:
+class ProjectRights(Rights):
     """
     Revocation and renewal for the sessions of one push server.
 
@@ -127,7 +94,6 @@ class Rights:
         self.questions = Questions()
         self.revocations = Revocations()
         self.is_blind = True
-        """Whether nothing that a token grants is given."""
         self._authority = authority
         self._feed = feed
         self._hub = hub
@@ -160,8 +126,11 @@ class Rights:
             task.cancel()
         self.questions.stop()
 
+    @property
+    def waiting(self) -> int:
+        return len(self.questions)
+
     def tick(self) -> None:
-        """Let time pass."""
         now = self._clock()
         self._look_whether_blind(now)
         if now >= self._prune_at:
