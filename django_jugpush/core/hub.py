@@ -13,6 +13,8 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from .codec import encode_publication
 from .codes import DisconnectCode
 from .positions import Position
@@ -187,14 +189,10 @@ class Hub:
         """
         Hand a publication to everyone who listens to its channel, except the clients that it excludes; return to how
         many that is.
-
-        Raises:
-            UnicodeError, msgspec.DecodeError: If its data is nothing that a browser could read.
         """
         record = self._channels.get(publication.full_name)
-        if record is None:
+        if record is None or (message := self.encode(publication)) is None:
             return 0
-        message = self.encode(publication)
         exclude = frozenset(publication.exclude)
         entry = publication.position, message
         for session, kept in record.waiting.items():
@@ -215,16 +213,15 @@ class Hub:
                     connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)
         return recipients
 
-    def encode(self, publication: Publication) -> bytes:
-        """
-        Return what listeners get, as one line of JSON.
-
-        Raises:
-            UnicodeError, msgspec.DecodeError: If its data is nothing that a browser could read.
-        """
+    def encode(self, publication: Publication) -> bytes | None:
+        """Return what listeners get, as one line of JSON; None if its data is nothing that a browser could read."""
         spread = self.gap_spread() if publication.stale == "gap" else self.spread(publication.full_name)
         is_worth_saying = publication.stale or spread >= MIN_SPREAD
-        return encode_publication(publication, spread=spread if is_worth_saying else None)
+        try:
+            return encode_publication(publication, spread=spread if is_worth_saying else None)
+        except (UnicodeError, msgspec.MsgspecError) as error:
+            logger.error("A publication to %r was dropped, for its data is broken: %s", publication.channel, error)
+            return None
 
     def _open(self, session: Session, channel: str) -> _Channel:
         """Return the record of a channel that a session is interested in."""

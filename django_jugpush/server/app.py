@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from django_jugpush.brokers.base import Feed
 from django_jugpush.core.clients import is_client_id, make_client_id
 from django_jugpush.core.codec import encode
@@ -315,10 +313,7 @@ class PushServer:
 
     def _publish(self, publications: Sequence[Publication]) -> None:
         for publication in publications:
-            try:
-                self.counts.delivered += self.hub.publish(publication)
-            except (UnicodeError, msgspec.MsgspecError) as error:
-                _log_broken(publication, error)
+            self.counts.delivered += self.hub.publish(publication)
 
     def _await_pacing(self, now: float) -> None:
         if (due := self._pacing.due) is None:
@@ -467,7 +462,7 @@ class PushServer:
 
     def _accept(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay) -> bool:
         replay = for_client(replay, client=session.client, history_from=grant.history_from)
-        publications = self._encoded(replay.publications)
+        publications = [line for one in replay.publications if (line := self.hub.encode(one)) is not None]
         session.charge(sum(map(len, publications)), now=self._clock())
         return session.accept(
             event.request,
@@ -479,15 +474,6 @@ class PushServer:
             spread=self.hub.gap_spread(),
             token=None if replay.more else self.rights.resume_token(grant),
         )
-
-    def _encoded(self, publications: Sequence[Publication]) -> list[bytes]:
-        lines = []
-        for publication in publications:
-            try:
-                lines.append(self.hub.encode(publication))
-            except (UnicodeError, msgspec.MsgspecError) as error:
-                _log_broken(publication, error)
-        return lines
 
     def _is_origin_allowed(self, scope: Scope) -> bool:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -515,10 +501,6 @@ class PushServer:
             self.rights.tick_session(session)
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
-
-
-def _log_broken(publication: Publication, error: Exception) -> None:
-    logger.error("A publication to %r was dropped, for its data is broken: %s", publication.channel, error)
 
 
 def _query(scope: Scope) -> dict[str, str]:

@@ -249,6 +249,15 @@ def test_connection_that_fails_is_closed_and_disturbs_nobody(hub, caplog):
     assert "a fault of the door" in caplog.text
 
 
+@pytest.mark.parametrize("data", [b'"\xff"', b'{"a":\n}'])
+def test_publication_that_no_browser_could_read_is_dropped(hub, caplog, data):
+    """It would end the connection of everyone who gets it; what comes after it is delivered."""
+    listener = join(hub, "shop:news")
+    assert hub.publish(publication("shop:news", data)) == 0
+    assert hub.publish(publication("shop:news")) == len(listener.frames) == 1
+    assert caplog.text.count("its data is broken") == 1
+
+
 def numbered(number, *, epoch="x", **more):
     return publication("shop:news", b"%d" % number, **more).at(Position(epoch, number, 1000 + number))
 
