@@ -23,7 +23,8 @@ from .brokers.local import LocalFeed
 from .claim import LocalClaim
 from .conf import Config, SecretURL, derived_keys, get_config
 from .devserver import PushThread
-from .server.app import PushServer, ServerConfig
+from .server.app import PushServer
+from .server.config import ServerConfig
 from .server.http import uvicorn_options
 from .server.notices import Taker
 from .server.publish import PublishEndpoint

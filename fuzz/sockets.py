@@ -18,7 +18,8 @@ from django_jugpush.brokers.local import LocalFeed
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.core.grants import Grant
 from django_jugpush.exceptions import SubscriptionDenied
-from django_jugpush.server.app import PushServer, ServerConfig
+from django_jugpush.server.app import PushServer
+from django_jugpush.server.config import ServerConfig
 from django_jugpush.server.http import uvicorn_options
 
 from . import corpus

@@ -66,28 +66,28 @@ def test_public_url_without_a_path_cannot_be_mounted(settings):
 
 def test_without_redis_there_is_one_server_and_it_takes_publications():
     push = make_push_server()
-    assert isinstance(push._feed, LocalFeed)
-    assert isinstance(push._claim, LocalClaim)
+    assert isinstance(push.feed, LocalFeed)
+    assert isinstance(push.life.claim, LocalClaim)
     assert push.publish_endpoint is not None
 
 
 def test_with_redis_there_may_be_many_and_none_takes_publications():
     """They come by Redis."""
     push = make_push_server(broker="redis://127.0.0.1/1")
-    assert isinstance(push._feed, RedisFeed)
-    assert push._claim is None
+    assert isinstance(push.feed, RedisFeed)
+    assert push.life.claim is None
     assert push.publish_endpoint is None
 
 
 def test_runserver_needs_no_claim():
     """Two of them may run, each on its own port."""
-    assert make_push_thread()._push._claim is None
+    assert make_push_thread()._push.life.claim is None
 
 
 def test_arguments_stand_in_for_settings(settings):
     settings.JUGPUSH = {"BROKER": "redis://127.0.0.1", "PUBLIC_URL": "/live/"}
     push = make_push_server(broker="dummy://", path="/x/")
-    assert isinstance(push._feed, LocalFeed)
+    assert isinstance(push.feed, LocalFeed)
     assert push.config.path == "/x/"
 
 

@@ -2,76 +2,90 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
-from .types import Receive, Scope, Send
-from .websocket import serve_websocket
+from .life import Life
+from .types import ASGIApplication, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from .app import PushServer
-
-__all__ = ["answer", "dispatch", "serve_health"]
+__all__ = ["Routes", "answer", "serve_health", "serve_lifespan"]
 
 
-async def dispatch(server: PushServer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one ASGI scope."""
-    match scope["type"]:
-        case "lifespan":
-            await _serve_lifespan(server, receive, send)
-        case "websocket" if _path(server, scope) == "/websocket":
-            await serve_websocket(server, scope, receive, send)
-        case "websocket":
-            await receive()
-            await send({"type": "websocket.close"})
-        case "http":
-            await _serve_http(server, scope, receive, send)
-        case _:
-            raise ValueError(f"unknown ASGI scope {scope['type']!r}")
+class Routes:
+    """
+    An ASGI application that finds the one for a path.
+
+    Args:
+        path: Where the server is mounted.
+        life: Says whether clients and publications may come.
+        websocket: The door for WebSockets.
+        publish_endpoint: The door for Django processes, where no other broker stands between.
+    """
+
+    def __init__(
+        self, path: str, life: Life, *, websocket: ASGIApplication, publish_endpoint: ASGIApplication | None
+    ) -> None:
+        self._path = path
+        self._life = life
+        self._websocket = websocket
+        self._publish_endpoint = publish_endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "websocket" if self._path_of(scope) == "/websocket":
+                await self._websocket(scope, receive, send)
+            case "websocket":
+                await receive()
+                await send({"type": "websocket.close"})
+            case "http":
+                await self._serve_http(scope, receive, send)
+            case _:
+                raise ValueError(f"unknown ASGI scope {scope['type']!r}")
+
+    def _path_of(self, scope: Scope) -> str:
+        path: str = scope["path"]
+        root = scope.get("root_path", "").rstrip("/")
+        if path.startswith(f"{root}/"):
+            path = path[len(root) :]
+        return "/" + path.removeprefix(self._path).removeprefix("/")
+
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["method"], self._path_of(scope):
+            case ("POST", "/publish") | ("GET", "/hello") if self._publish_endpoint is not None:
+                await self._life.start()
+                if self._life.is_started or scope["method"] == "GET":
+                    await self._publish_endpoint(scope, receive, send)
+                else:
+                    await answer(send, 503, self._life.obstacle)
+            case "GET" | "HEAD", "/healthz" | "/readyz" as path:
+                await serve_health(self._life, path, send)
+            case "GET" | "HEAD", "/":
+                await answer(send, 204, "")
+            case "GET", "/websocket":
+                await answer(send, 426, "This address speaks WebSocket.")
+            case _:
+                await answer(send, 404, "")
 
 
-def _path(server: PushServer, scope: Scope) -> str:
-    path: str = scope["path"]
-    root = scope.get("root_path", "").rstrip("/")
-    if path.startswith(f"{root}/"):
-        path = path[len(root) :]
-    return "/" + path.removeprefix(server.config.path).removeprefix("/")
-
-
-async def _serve_lifespan(server: PushServer, receive: Receive, send: Send) -> None:
+async def serve_lifespan(
+    receive: Receive, send: Send, *, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+) -> None:
+    """Start and stop with the HTTP server."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            await server.start()
+            await start()
             await send({"type": "lifespan.startup.complete"})
         else:
-            await server.stop()
+            await stop()
             await send({"type": "lifespan.shutdown.complete"})
             return
 
 
-async def _serve_http(server: PushServer, scope: Scope, receive: Receive, send: Send) -> None:
-    match scope["method"], _path(server, scope):
-        case ("POST", "/publish") | ("GET", "/hello") if server.publish_endpoint is not None:
-            await server.start()
-            if server.is_started or scope["method"] == "GET":
-                await server.publish_endpoint(scope, receive, send)
-            else:
-                await answer(send, 503, server.obstacle)
-        case "GET" | "HEAD", "/healthz" | "/readyz" as path:
-            await serve_health(server, path, send)
-        case "GET" | "HEAD", "/":
-            await answer(send, 204, "")
-        case "GET", "/websocket":
-            await answer(send, 426, "This address speaks WebSocket.")
-        case _:
-            await answer(send, 404, "")
-
-
-async def serve_health(server: PushServer, path: str, send: Send) -> None:
+async def serve_health(life: Life, path: str, send: Send) -> None:
     """Answer ``/healthz``: does the process live; or ``/readyz``: should clients be sent to it."""
-    if path == "/readyz" and not server.is_draining:
-        await server.start()
-    obstacle = server.obstacle if path == "/readyz" else ""
+    if path == "/readyz" and not life.is_draining:
+        await life.start()
+    obstacle = life.obstacle if path == "/readyz" else ""
     await answer(send, 503 if obstacle else 200, obstacle or "ok")
 
 

@@ -40,7 +40,7 @@ class ServerCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return every metric with its value of this moment."""
         server, counts = self._server, self._server.counts
-        yield _gauge("connections", "Open connections.", server.connections)
+        yield _gauge("connections", "Open connections.", len(server.connections))
         yield _gauge("sessions", "Connected clients.", len(server.hub))
         yield _gauge("subscriptions", "Subscriptions of clients.", sum(len(session.grants) for session in server.hub))
         yield _gauge("channels", "Channels with subscriptions.", len(server.hub.channels()))
@@ -84,7 +84,7 @@ class OpsApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["path"]:
             case "/healthz" | "/readyz" as path:
-                await serve_health(self._server, path, send)
+                await serve_health(self._server.life, path, send)
             case "/metrics":
                 await answer(send, 200, generate_latest(self._registry).decode(), CONTENT_TYPE_LATEST)
             case _:

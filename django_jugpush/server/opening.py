@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from django_jugpush.brokers.base import Feed
 from django_jugpush.core.history import Replay
+from django_jugpush.core.hub import Hub
 from django_jugpush.core.positions import Position
 from django_jugpush.core.session import Session
 from django_jugpush.exceptions import BrokerUnavailable
@@ -34,12 +35,15 @@ MAX_READING = 16
 """How many streams are read at the same time: when everybody comes back at once, news must still get through."""
 
 
+Then = Callable[[Replay | None], bool]
+"""Takes what came after a position, or None if the broker cannot say so in time; returns whether to go on listening."""
+
+
 class _Job(NamedTuple):
     request: int
     channel: str
     since: Position | None
-    begin: Callable[[], None]
-    then: Callable[[Replay | None], None]
+    then: Then
 
 
 class Opening:
@@ -48,25 +52,15 @@ class Opening:
 
     Args:
         feed: Hears and reads.
+        hub: Keeps what is published meanwhile, and knows for whom much waits.
         at_once: How many of one session's may be on their way.
-        is_busy: Tells whether much waits for a session's client.
-        failed: Called with a session whose subscription could not be answered, by a fault of the server's own.
         timeout: In the place of :data:`OPENING_TIMEOUT`.
     """
 
-    def __init__(
-        self,
-        feed: Feed,
-        *,
-        at_once: int,
-        is_busy: Callable[[Session], bool],
-        failed: Callable[[Session], None],
-        timeout: float = OPENING_TIMEOUT,
-    ) -> None:
+    def __init__(self, feed: Feed, hub: Hub, *, at_once: int, timeout: float = OPENING_TIMEOUT) -> None:
         self._feed = feed
+        self._hub = hub
         self._at_once = at_once
-        self._is_busy = is_busy
-        self._failed = failed
         self._timeout = timeout
         self._reading = asyncio.Semaphore(MAX_READING)
         self._tasks: dict[Session, dict[int, tuple[asyncio.Task[None], str]]] = {}
@@ -75,22 +69,13 @@ class Opening:
     def __len__(self) -> int:
         return sum(map(len, self._tasks.values())) + sum(map(len, self._queues.values()))
 
-    def add(
-        self,
-        session: Session,
-        request: int,
-        channel: str,
-        since: Position | None,
-        *,
-        begin: Callable[[], None],
-        then: Callable[[Replay | None], None],
-    ) -> None:
+    def add(self, session: Session, request: int, channel: str, *, since: Position | None, then: Then) -> None:
         """
-        Call ``begin`` when it is this subscription's turn; from then on what is published should be kept for it.
+        Open a channel for a session when it is this one's turn, and call ``then`` with what came after ``since``.
 
-        Then call ``then`` with what came after ``since``; with None if the broker cannot say so in time.
+        What is published from that turn on is kept at the hub, until the session is subscribed, or ``then`` says no.
         """
-        self._queues.setdefault(session, deque()).append(_Job(request, channel, since, begin, then))
+        self._queues.setdefault(session, deque()).append(_Job(request, channel, since, then))
         self.advance(session)
 
     def advance(self, session: Session) -> None:
@@ -101,23 +86,22 @@ class Opening:
         if not queue:
             self._queues.pop(session, None)
 
-    def cancel(self, session: Session, request: int | None = None) -> list[str]:
-        """
-        Call back for this request no more, without one for none of the session's.
-
-        Return the channels of those whose turn it was.
-        """
+    def cancel(self, session: Session, request: int | None = None) -> None:
+        """Call back for this request no more, without one for none of the session's; keep nothing more for it."""
         if queue := self._queues.pop(session, None):
             left = deque(job for job in queue if request not in (None, job.request))
             if left:
                 self._queues[session] = left
-        cancelled = [entry for number, entry in self._tasks.get(session, {}).items() if request in (None, number)]
-        for task, _ in cancelled:
-            task.cancel()
-        return [channel for _, channel in cancelled]
+        for number, (task, channel) in self._tasks.get(session, {}).items():
+            if request in (None, number):
+                task.cancel()
+                self._hub.unsubscribe(session, channel)
+
+    def _is_busy(self, session: Session) -> bool:
+        return session in self._hub and self._hub.connection(session).is_busy
 
     def _start(self, session: Session, job: _Job) -> None:
-        job.begin()
+        self._hub.reserve(session, job.channel)
         task = asyncio.create_task(self._open(session, job))
         self._tasks.setdefault(session, {})[job.request] = task, job.channel
         task.add_done_callback(lambda _: self._remove(session, job.request))
@@ -131,11 +115,8 @@ class Opening:
 
     async def _open(self, session: Session, job: _Job) -> None:
         replay = await self._read(job)
-        try:
-            job.then(replay)
-        except Exception:
-            logger.exception("A subscription could not be answered.")
-            self._failed(session)
+        if not job.then(replay):
+            self._hub.unsubscribe(session, job.channel)
 
     async def _read(self, job: _Job) -> Replay | None:
         try:

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
 from django_jugpush.core.grants import Grant, Question
+from django_jugpush.core.session import Session
 
-__all__ = ["ASGIApplication", "Authorize", "Claim", "Message", "OriginAllowed", "Receive", "Scope", "Send"]
+__all__ = ["ASGIApplication", "Authorize", "Claim", "Drive", "Message", "OriginAllowed", "Receive", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,6 +18,9 @@ ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Authorize = Callable[[str, str | None], Grant | Question]
 """Takes a channel and the token that came with the request; raises to refuse. Runs on the event loop."""
+
+Drive = Callable[[Session], None]
+"""Does what follows for a session from what it was told, as :meth:`.driver.Driver.drive` does."""
 
 
 class OriginAllowed(Protocol):

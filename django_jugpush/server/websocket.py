@@ -8,16 +8,14 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django_jugpush.core.codes import DisconnectCode
 
+from .connections import Connections
+from .turns import Turns
 from .types import Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from .app import PushServer
-
-__all__ = ["CLOSE_TIMEOUT", "TextFrame", "WebSocketConnection", "make_frame", "serve_websocket"]
+__all__ = ["CLOSE_TIMEOUT", "TextFrame", "WebSocketConnection", "WebSocketDoor", "make_frame"]
 
 logger = logging.getLogger(__name__)
 
@@ -131,44 +129,58 @@ class WebSocketConnection:
             self._timeout.reschedule(self._end_at)
 
 
-async def serve_websocket(server: PushServer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one client from its handshake to its end."""
-    await receive()  # websocket.connect
-    connection = WebSocketConnection(
-        max_pending=server.config.max_pending,
-        on_overflow=lambda: server.disconnect(connection, DisconnectCode.SLOW),
-        on_drain=lambda: server.drained(connection),
-    )
-    try:
-        # Clients that are refused are accepted first: of a refused handshake a browser shows scripts nothing, and
-        # they would try again for ever.
-        await send({"type": "websocket.accept"})
-    except OSError:
-        return
-    reader = asyncio.create_task(_read(server, connection, scope, receive))
-    try:
-        await connection.write(send)
-    finally:
-        reader.cancel()
-        await asyncio.wait([reader])
-        server.connection_lost(connection)
+class WebSocketDoor:
+    """
+    An ASGI application for WebSockets.
 
+    Args:
+        connections: Is told of the clients.
+        turns: Shares the event loop's time out among them.
+        max_pending: Bytes that may wait for a client that reads slowly.
+    """
 
-async def _read(server: PushServer, connection: WebSocketConnection, scope: Scope, receive: Receive) -> None:
-    """Hand on what the client sends, one message a turn of the loop, so that a burst holds nobody else up."""
-    try:
-        await server.connect(connection, scope)
-        while not connection.is_closing:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                connection.lost()
-                return
-            if (text := message.get("text")) is None:
-                server.disconnect(connection, DisconnectCode.NOT_TEXT)
-            else:
-                await server.turns.done(functools.partial(server.receive, connection, text))
-            await asyncio.sleep(0)
-    except Exception:
-        logger.exception("A connection failed.")
-        server.disconnect(connection, DisconnectCode.INTERNAL)
-        connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)
+    def __init__(self, connections: Connections, turns: Turns, *, max_pending: int) -> None:
+        self._connections = connections
+        self._turns = turns
+        self._max_pending = max_pending
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one client from its handshake to its end."""
+        await receive()  # websocket.connect
+        connection = WebSocketConnection(
+            max_pending=self._max_pending,
+            on_overflow=lambda: self._connections.disconnect(connection, DisconnectCode.SLOW),
+            on_drain=lambda: self._connections.drained(connection),
+        )
+        try:
+            # Clients that are refused are accepted first: of a refused handshake a browser shows scripts nothing, and
+            # they would try again for ever.
+            await send({"type": "websocket.accept"})
+        except OSError:
+            return
+        reader = asyncio.create_task(self._read(connection, scope, receive))
+        try:
+            await connection.write(send)
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+            self._connections.connection_lost(connection)
+
+    async def _read(self, connection: WebSocketConnection, scope: Scope, receive: Receive) -> None:
+        """Hand on what the client sends, one message a turn of the loop, so that a burst holds nobody else up."""
+        try:
+            await self._connections.connect(connection, scope)
+            while not connection.is_closing:
+                message = await receive()
+                if message["type"] == "websocket.disconnect":
+                    connection.lost()
+                    return
+                if (text := message.get("text")) is None:
+                    self._connections.disconnect(connection, DisconnectCode.NOT_TEXT)
+                else:
+                    await self._turns.done(functools.partial(self._connections.receive, connection, text))
+                await asyncio.sleep(0)
+        except Exception:
+            logger.exception("A connection failed.")
+            self._connections.disconnect(connection, DisconnectCode.INTERNAL)
+            connection.close(DisconnectCode.INTERNAL, DisconnectCode.INTERNAL.message)

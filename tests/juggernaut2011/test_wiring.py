@@ -29,25 +29,25 @@ def told(push):
 def test_server_hears_and_tells_as_in_2011_where_there_is_a_redis(broker):
     """Whichever words Django's processes publish in."""
     push = made(BROKER=broker)
-    assert isinstance(push._feed, RedisFeed)
-    assert push._feed._firehose_channel == "juggernaut"
-    assert push._feed._firehose._namespace == "jugpush"
+    assert isinstance(push.feed, RedisFeed)
+    assert push.feed._firehose_channel == "juggernaut"
+    assert push.feed._firehose._namespace == "jugpush"
     assert told(push) == [SignalSender, Juggernaut2011Notices]
     assert push._notices._takers[1]._url == "redis://127.0.0.1:7001/3"
-    heard = push._feed._connect().connection_pool.connection_kwargs
+    heard = push.feed._connect().connection_pool.connection_kwargs
     assert (heard["host"], heard["port"], heard["db"]) == ("127.0.0.1", 7001, 3)
 
 
 def test_other_name_is_used_by_both():
     push = made(BROKER="redis://127.0.0.1:7001", LEGACY_CHANNEL="shop")
-    assert (push._feed._firehose_channel, push._notices._takers[1]._key) == ("shop", "shop")
+    assert (push.feed._firehose_channel, push._notices._takers[1]._key) == ("shop", "shop")
 
 
 @pytest.mark.parametrize("closing", [{"LEGACY_CHANNEL": None}, {"NAMESPACE": f"{__name__}.tenant"}], ids=str)
 def test_both_can_be_closed_and_are_where_there_are_tenants(closing):
     """Nobody could say whose channel a message means; signals are sent all the same."""
     push = made(BROKER="redis://127.0.0.1:7001", **closing)
-    assert push._feed._firehose_channel is None
+    assert push.feed._firehose_channel is None
     assert told(push) == [SignalSender]
 
 

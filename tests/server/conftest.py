@@ -18,7 +18,8 @@ from django_jugpush.brokers.base import Feed
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import InvalidToken, SubscriptionDenied, TokenExpired
-from django_jugpush.server.app import PushServer, ServerConfig
+from django_jugpush.server.app import PushServer
+from django_jugpush.server.config import ServerConfig
 from django_jugpush.server.http import uvicorn_options
 
 NAMESPACE = "tests"
@@ -74,6 +75,34 @@ class MemoryFeed(Feed):
 
     async def ready(self, channel):
         """Return at once."""
+
+
+class Connection:
+    """A way to a client without a socket: keeps what it is sent."""
+
+    is_busy = False
+
+    def __init__(self):
+        self.frames = []
+        self.closed = None
+
+    def wire(self, message):
+        return message
+
+    def send(self, frame):
+        self.frames.append(frame)
+
+    def close(self, code, reason):
+        self.closed = code
+
+
+SCOPE = {"type": "websocket", "query_string": b"protocol=1", "headers": []}
+
+
+def make_push(feed=None, **config):
+    return PushServer(
+        ServerConfig(**config), authorize=authorize, origin_allowed=lambda *_, **__: True, feed=feed or MemoryFeed()
+    )
 
 
 class Peer:

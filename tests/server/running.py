@@ -6,7 +6,8 @@ import contextlib
 import socket
 import threading
 
-from django_jugpush.server.app import PushServer, ServerConfig
+from django_jugpush.server.app import PushServer
+from django_jugpush.server.config import ServerConfig
 from django_jugpush.server.proxies import DEFAULT_PROXIES
 from django_jugpush.server.serve import Server, bind, make_config
 

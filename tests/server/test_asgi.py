@@ -7,8 +7,8 @@ import http.client
 
 import pytest
 
-from django_jugpush.server.app import PushServer, ServerConfig
-from django_jugpush.server.asgi import dispatch
+from django_jugpush.server.app import PushServer
+from django_jugpush.server.config import ServerConfig
 
 from .conftest import MemoryFeed, authorize, origin_allowed
 
@@ -19,8 +19,10 @@ async def endpoint(scope, receive, send):
     await send({"type": "http.response.body", "body": b"endpoint"})
 
 
-def make_push(**more):
-    return PushServer(ServerConfig(), authorize=authorize, origin_allowed=origin_allowed, feed=MemoryFeed(), **more)
+def make_push(feed=None, **more):
+    return PushServer(
+        ServerConfig(), authorize=authorize, origin_allowed=origin_allowed, feed=feed or MemoryFeed(), **more
+    )
 
 
 def get(push, path, method="GET", **more):
@@ -32,7 +34,7 @@ def get(push, path, method="GET", **more):
 
     async def main():
         scope = {"type": "http", "method": method, "path": path, "headers": []} | more
-        await dispatch(push, scope, None, send)
+        await push(scope, None, send)
         await push.stop()
 
     asyncio.run(main())
@@ -90,9 +92,9 @@ def test_publish_endpoint_has_two_paths(method, path, status):
 
 def test_publication_may_come_before_the_first_client():
     """The server starts with the first that needs it."""
-    push = make_push(publish_endpoint=endpoint)
-    get(push, "/publish", "POST")
-    assert push._feed.starts == 1
+    feed = MemoryFeed()
+    get(make_push(feed, publish_endpoint=endpoint), "/publish", "POST")
+    assert feed.starts == 1
 
 
 class Taken:
@@ -119,17 +121,17 @@ def test_server_that_is_not_the_one_says_so():
 
 def test_server_that_is_cut_off_is_not_ready():
     """Clients that it has may stay; others should not come."""
-    push = make_push()
-    push._feed.is_connected = False
-    assert get(push, "/readyz")[::2] == (503, b"the broker cannot be heard")
+    feed = MemoryFeed()
+    feed.is_connected = False
+    assert get(make_push(feed), "/readyz")[::2] == (503, b"the broker cannot be heard")
 
 
 def test_server_that_is_stopping_is_not_ready():
     """And does not start again because it is asked."""
-    push = make_push()
+    push = make_push(feed := MemoryFeed())
     asyncio.run(push.drain())
     assert get(push, "/readyz")[::2] == (503, b"it is shutting down")
-    assert push._feed.starts == 0
+    assert feed.starts == 0
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_server_may_be_mounted_anywhere(root_path, path):
 
 def test_lifespan_starts_and_stops():
     """Servers that speak it need no other call."""
-    push = make_push()
+    push = make_push(feed := MemoryFeed())
     sent = []
 
     async def main():
@@ -159,7 +161,7 @@ def test_lifespan_starts_and_stops():
             return next(messages)
 
         async def send(message):
-            sent.append((message["type"], push._feed.deliver is not None))
+            sent.append((message["type"], feed.deliver is not None))
 
         await push({"type": "lifespan"}, receive, send)
 
@@ -170,4 +172,4 @@ def test_lifespan_starts_and_stops():
 def test_unknown_scope_is_the_servers_mistake():
     """It is not passed over in silence."""
     with pytest.raises(ValueError, match="unknown ASGI scope 'tea'"):
-        asyncio.run(dispatch(make_push(), {"type": "tea"}, None, None))
+        asyncio.run(make_push()({"type": "tea"}, None, None))

@@ -20,7 +20,7 @@ from django_jugpush.server.guard import EXTRA, Drop, Guard, Ticket, _file_limit
 from django_jugpush.server.proxies import DEFAULT_PROXIES, Proxies
 from django_jugpush.server.turns import Turns
 
-from .conftest import TIMEOUT
+from .conftest import TIMEOUT, make_push
 
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -419,3 +419,13 @@ def test_place_is_given_back_once():
     ticket.release()
     ticket.drop(Drop.FRAMES)
     assert (guard.connections, guard._of_address, guard.dropped) == (0, {}, {})
+
+
+def test_uvicorn_takes_the_options():
+    """And has heartbeats, compression and access log off."""
+    push = make_push(max_message_size=1234)
+    config = uvicorn.Config(push, log_config=None, **limits.uvicorn_options(push))
+    assert config.ws_max_size == 1234
+    assert config.ws_ping_interval is None
+    assert not config.ws_per_message_deflate
+    assert not config.access_log

@@ -24,7 +24,7 @@ def test_conversation_happens_as_written(serve, monkeypatch):
     first, *lines, last = conversation()
     served = serve()
     monkeypatch.setattr(
-        served.push,
+        served.push._subscribing,
         "_authorize",
         lambda channel, token: (
             Grant(channel=channel, namespace=NAMESPACE)
@@ -42,8 +42,9 @@ def test_conversation_happens_as_written(serve, monkeypatch):
             if "type" not in word:
                 served.publish(word["channel"], word["data"])
             elif word["type"] == "ping":
-                monkeypatch.setattr(served.push, "_clock", lambda now=served.push._clock: now() + 25)
-                served.run(served.push._tick())
+                beats = served.push._heartbeats
+                monkeypatch.setattr(beats, "_clock", lambda now=beats._clock: now() + 25)
+                served.run(beats.tick())
             elif word["type"] == "disconnect":
                 served.run(served.push.drain())
             assert peer.receive() == word

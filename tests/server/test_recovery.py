@@ -237,9 +237,9 @@ def test_stopped_server_waits_for_nobodys_time(served):
         peer.subscribe(CHANNEL)
         publish(served, 1, 2, max_rate=0.5)
         assert peer.receive()["data"] == 1
-        assert served.push._pacing_timer
+        assert served.push._fan_out._timer
     served.run(served.push.stop())
-    assert served.push._pacing_timer is None
+    assert served.push._fan_out._timer is None
 
 
 def test_nothing_from_before_the_right_began_is_given(served, monkeypatch):
@@ -252,14 +252,14 @@ def test_nothing_from_before_the_right_began_is_given(served, monkeypatch):
     def authorize(channel, token):
         return Grant(channel=channel, namespace=NAMESPACE, history_from=began)
 
-    monkeypatch.setattr(served.push, "_authorize", authorize)
+    monkeypatch.setattr(served.push._subscribing, "_authorize", authorize)
     with served.peer() as peer:
         assert peer.subscribe(CHANNEL, since=str(old))["recovered"] is True
     publish(served, 2)
     with served.peer() as peer:
         assert numbers(peer.subscribe(CHANNEL, since=str(old))) == [2]
     monkeypatch.setattr(
-        served.push,
+        served.push._subscribing,
         "_authorize",
         lambda channel, token: Grant(channel=channel, namespace=NAMESPACE, history_from=time.time() + 1),
     )
@@ -352,7 +352,7 @@ def test_server_that_was_restarted_tells_all_that_it_forgot(served):
         position = peer.receive()["position"]
         time.sleep(0.002)
     served.run(served.feed.stop())
-    served.run(served.feed.start(served.push.deliver))
+    served.run(served.feed.start(served.push._fan_out.deliver))
     with served.peer() as peer:
         assert peer.subscribe(CHANNEL, since=position)["recovered"] is False
     with served.peer() as peer:

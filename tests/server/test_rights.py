@@ -17,11 +17,12 @@ from django_jugpush.core.control import CONTROL_CHANNEL, CONTROL_HISTORY, Contro
 from django_jugpush.core.grants import Grant, Question
 from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerUnavailable, SubscriptionDenied, TokenExpired
-from django_jugpush.server.app import PushServer, ServerConfig
+from django_jugpush.server.app import PushServer
+from django_jugpush.server.config import ServerConfig
 from django_jugpush.server.refusals import MAX_PER_SECOND
 from django_jugpush.server.rights import project as rights
 
-from .test_app import SCOPE, Connection
+from .conftest import SCOPE, Connection
 
 _ids = (f"message{number}" for number in itertools.count())
 
@@ -104,7 +105,7 @@ class Client:
         self._taken = 0
 
     async def connect(self):
-        await self.push.connect(self.connection, SCOPE)
+        await self.push.connections.connect(self.connection, SCOPE)
         assert self.words()[0]["type"] == "connected"
         return self
 
@@ -114,7 +115,7 @@ class Client:
         return [json.loads(frame) for frame in new]
 
     async def subscribe(self, channel="orders", token="1/L1"):
-        self.push.receive(
+        self.push.connections.receive(
             self.connection, json.dumps({"type": "subscribe", "id": 1, "channel": channel, "token": token})
         )
         return await self.word()
@@ -180,9 +181,9 @@ def scenario(test):
                 async with asyncio.timeout(20):
                     await test(world, monkeypatch)
             finally:
-                world.push.is_draining = True
-                for connection in list(world.push._sessions):
-                    world.push.connection_lost(connection)
+                world.push.life.is_draining = True
+                for connection in list(world.push.connections._sessions):
+                    world.push.connections.connection_lost(connection)
                 await world.push.stop()
 
         asyncio.run(main())
@@ -309,16 +310,16 @@ async def test_question_is_forgotten_with_its_client(world, monkeypatch):
 
     world.project.answer = answer
     client = await world.client()
-    world.push.receive(client.connection, '{"type":"subscribe","id":1,"channel":"orders","token":"?1"}')
-    world.push.receive(client.connection, '{"type":"unsubscribe","id":2,"channel":"orders"}')
+    world.push.connections.receive(client.connection, '{"type":"subscribe","id":1,"channel":"orders","token":"?1"}')
+    world.push.connections.receive(client.connection, '{"type":"unsubscribe","id":2,"channel":"orders"}')
     gone = await world.client()
-    world.push.receive(gone.connection, '{"type":"subscribe","id":1,"channel":"orders","token":"?1"}')
-    world.push.connection_lost(gone.connection)
+    world.push.connections.receive(gone.connection, '{"type":"subscribe","id":1,"channel":"orders","token":"?1"}')
+    world.push.connections.connection_lost(gone.connection)
     assert (await client.word())["type"] == "unsubscribed"
     for _ in range(20):
         await asyncio.sleep(0.005)
     assert client.words() == []
-    assert world.push._asking == {}
+    assert world.push._subscribing._asking == {}
     assert world.push.hub.channels() == set()
 
 
@@ -402,7 +403,7 @@ class TestRenewal:
             client = await world.client()
             await client.subscribe()
             self.due(world)
-            world.push.receive(client.connection, '{"type":"unsubscribe","id":2,"channel":"orders"}')
+            world.push.connections.receive(client.connection, '{"type":"unsubscribe","id":2,"channel":"orders"}')
             assert (await client.word())["type"] == "unsubscribed"
             await until(lambda: world.project.asked)
             await asyncio.sleep(0.05)
@@ -527,7 +528,7 @@ class TestPast:
             await client.subscribe()
             gap = Publication(id="", channel=CONTROL_CHANNEL, namespace="tests", stale="gap")
             await asyncio.sleep(0.002)
-            world.push.deliver([gap])
+            world.push._fan_out.deliver([gap])
             assert client.words()[0]["code"] == ErrorCode.REAUTHORIZE
 
         scenario(test)(monkeypatch)
@@ -545,7 +546,7 @@ class TestPast:
             def with_floor(channel, token):
                 return replace(authorize(channel, token), history_from=next(floors))
 
-            monkeypatch.setattr(world.push, "_authorize", with_floor)
+            monkeypatch.setattr(world.push._subscribing, "_authorize", with_floor)
             answer = await client.subscribe()
             world.tell(users=("1",))
             world.publish()
@@ -553,11 +554,11 @@ class TestPast:
             await asyncio.sleep(0)
             world.rights.revocations.__init__()  # as if the page had been asked
             word = {"type": "subscribe", "id": 2, "channel": "orders", "token": "1/L1", "since": answer["position"]}
-            world.push.receive(client.connection, json.dumps(word))
+            world.push.connections.receive(client.connection, json.dumps(word))
             again = await client.word()
             assert (again["recovered"], len(again["publications"])) == (True, 1)
             other = await world.client()
-            world.push.receive(other.connection, json.dumps(word))
+            world.push.connections.receive(other.connection, json.dumps(word))
             assert (await other.word())["recovered"] is False
 
         scenario(test)(monkeypatch)
@@ -598,7 +599,7 @@ async def test_nothing_is_left_of_sessions_that_are_gone(world, monkeypatch):
     world.tell(users=("1",))
     assert len(world.rights._stopped) == 3
     for client in clients:
-        world.push.connection_lost(client.connection)
+        world.push.connections.connection_lost(client.connection)
     assert not world.rights._stopped
     assert not world.rights._sessions_of
 

@@ -12,7 +12,8 @@ import pytest
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed
 from django_jugpush.core.hub import REFRESH_RATE
 from django_jugpush.core.publication import Publication
-from django_jugpush.server.app import PushServer, ServerConfig
+from django_jugpush.server.app import PushServer
+from django_jugpush.server.config import ServerConfig
 from tests.redis_server import running_redis
 
 from .conftest import NAMESPACE, TIMEOUT, authorize
@@ -77,8 +78,8 @@ async def _flush_under(own_redis, size):
     pages = [Page() for _ in range(size)]
     scope = {"type": "websocket", "headers": [], "query_string": b"protocol=1", "scheme": "ws"}
     for number, page in enumerate(pages):
-        await push.connect(page, scope)
-        push.receive(page, json.dumps({"type": "subscribe", "channel": f"open:{number}"}))
+        await push.connections.connect(page, scope)
+        push.connections.receive(page, json.dumps({"type": "subscribe", "channel": f"open:{number}"}))
     await _until(lambda: all(page.words[-1]["type"] == "subscribed" for page in pages))
     broker = RedisBroker(own_redis.url)
     await asyncio.to_thread(
@@ -95,7 +96,7 @@ async def _flush_under(own_redis, size):
     await _until(lambda: all(page.stale() for page in pages))
     broker.close()
     for page in pages:
-        push.connection_lost(page)
+        push.connections.connection_lost(page)
     await push.stop()
     return pages
 

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.server import websocket
-from django_jugpush.server.websocket import TextFrame, WebSocketConnection, make_frame, serve_websocket
+from django_jugpush.server.websocket import TextFrame, WebSocketConnection, make_frame
 
 from .conftest import TIMEOUT, Served
 
@@ -243,7 +243,7 @@ def test_reader_that_never_comes_back_is_let_go(serve, monkeypatch):
         while served.push.hub.listeners("tests:open"):
             served.publish("open", "x" * 50_000)
         deadline = time.monotonic() + TIMEOUT
-        while served.push._sessions:
+        while served.push.connections:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         slow.socket.socket.close()
@@ -258,7 +258,7 @@ def test_clients_that_vanish_leave_nothing_behind(serve):
         polite.socket.close()
         rude.socket.socket.close()
         deadline = time.monotonic() + TIMEOUT
-        while served.push._sessions:
+        while served.push.connections:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert not served.feed.channels
@@ -312,14 +312,14 @@ def test_server_that_stops_without_draining_says_so_too(serve):
 def test_fault_in_one_connection_ends_only_that_one(serve, monkeypatch, caplog):
     """Its client is told to come back."""
     served = serve()
-    receive = served.push.receive
+    receive = served.push.connections.receive
 
     def fail(connection, data):
         if "fault" in data:
             raise RuntimeError("a fault of the server")
         receive(connection, data)
 
-    monkeypatch.setattr(served.push, "receive", fail)
+    monkeypatch.setattr(served.push.connections, "receive", fail)
     with served.peer() as witness, served.peer() as peer:
         witness.subscribe("open")
         peer.socket.send("fault")
@@ -337,7 +337,7 @@ def test_fault_while_connecting_is_told_too(serve, monkeypatch, caplog):
     def fail(*args, **kwargs):
         raise RuntimeError("a fault of the origin check")
 
-    monkeypatch.setattr(served.push, "_origin_allowed", fail)
+    monkeypatch.setattr(served.push.connections._handshake, "_origin_allowed", fail)
     with served.peer(greet=False) as peer:
         assert peer.rest()[1] == DisconnectCode.INTERNAL
     assert "a fault of the origin check" in caplog.text
@@ -365,11 +365,11 @@ def run_door(*messages, config=None):
             "query_string": b"protocol=1",
             "headers": [(b"upgrade", b"websocket")],
         }
-        await asyncio.wait_for(serve_websocket(served.push, scope, queue.get, send), TIMEOUT)
+        await asyncio.wait_for(served.push(scope, queue.get, send), TIMEOUT)
         await served.push.stop()
 
     asyncio.run(main())
-    assert not served.push._sessions
+    assert not served.push.connections
     return sent
 
 
@@ -432,7 +432,7 @@ def test_burst_of_one_client_leaves_room_for_others():
         counting = asyncio.create_task(count_turns())
         scope = {"type": "websocket", "path": "/websocket", "query_string": b"protocol=1", "headers": []}
         scope["headers"] = [(b"upgrade", b"websocket")]
-        await serve_websocket(served.push, scope, receive, send)
+        await served.push(scope, receive, send)
         counting.cancel()
         await served.push.stop()
 

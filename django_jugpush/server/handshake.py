@@ -1,0 +1,71 @@
+"""How a client is received: whether it may come in, and the session that it gets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from django_jugpush.core.clients import is_client_id, make_client_id
+from django_jugpush.core.codes import DisconnectCode
+from django_jugpush.core.session import Session
+
+from .config import ServerConfig
+from .refusals import RefusalLog
+from .types import OriginAllowed, Scope
+
+__all__ = ["Handshake"]
+
+logger = logging.getLogger(__name__)
+
+
+class Handshake:
+    """Begins sessions, for every transport in the same way: by the query and the headers of a request."""
+
+    def __init__(self, config: ServerConfig, *, origin_allowed: OriginAllowed, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._origin_allowed = origin_allowed
+        self._clock = clock
+        self._refusals = RefusalLog(logger, clock)
+
+    def begin(self, scope: Scope, *, refusal: DisconnectCode | None = None) -> Session:
+        """
+        Return a session whose client is greeted, or sent away: because of ``refusal``, or of what the request is.
+
+        Refused clients get a session as well: only a word that arrives tells a browser not to try again.
+        """
+        query = _query(scope)
+        session = self._make_session(query.get("client", ""))
+        if refusal is not None:
+            session.disconnect(refusal)  # without a spread, or it would come back here at once
+        elif not self._is_origin_allowed(scope):
+            session.disconnect(DisconnectCode.ORIGIN_DENIED)
+        else:
+            session.connect(query.get("protocol", ""), now=self._clock())
+        return session
+
+    def _make_session(self, client: str) -> Session:
+        return Session(
+            client=client if is_client_id(client) else make_client_id(),
+            max_message_size=self._config.max_message_size,
+            max_subscriptions=self._config.max_subscriptions,
+            ping_interval=self._config.ping_interval,
+            explain=self._config.explain,
+            public_events=self._config.public_events,
+        )
+
+    def _is_origin_allowed(self, scope: Scope) -> bool:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers.get("origin")
+        scheme = "https" if scope.get("scheme") in ("https", "wss") else "http"
+        is_allowed = self._origin_allowed(origin, scheme=scheme, headers=headers)
+        if not is_allowed:
+            self._refusals.add(DisconnectCode.ORIGIN_DENIED, origin or "")
+        return is_allowed
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=20))
+    except ValueError:
+        return {}
