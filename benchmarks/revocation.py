@@ -124,7 +124,7 @@ def take(end: Callable[[Any, Any], Any], servers: list[Any]) -> list[float]:
 
 
 async def measure_cost() -> None:
-    from tests.server.test_rights import Client, World
+    from tests.server.rights.world import Client, World
 
     world = World()
     await world.push.start()
@@ -152,7 +152,7 @@ async def measure_cost() -> None:
     began = time.process_time()
     world.tell()
     await clients[-1].word()
-    while world.rights._tasks:  # noqa: ASYNC110 - no event tells of it
+    while world.rights._background:  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(0)
     print(f"  one that stops all:                  {(time.process_time() - began) * 1000:6.1f} ms of CPU")
     print(f"  and the loop's longest turn in that: {longest.longest * 1000:6.1f} ms")

@@ -24,9 +24,9 @@ from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, Subscrip
 
 from .life import NOT_HEARD
 from .opening import Opening
-from .questions import TooManyQuestions
 from .refusals import RefusalLog
 from .rights.base import RenderAgain, Rights, RightsUnknown
+from .rights.questions import TooManyQuestions
 from .types import Authorize, Drive
 
 __all__ = ["Subscribing"]

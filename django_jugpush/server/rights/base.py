@@ -33,8 +33,15 @@ class Rights:
     and there is no project that could be asked.
     """
 
-    is_blind = False
-    """Whether nothing that a token grants is given."""
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing that a token grants is given."""
+        return False
+
+    @property
+    def waiting(self) -> int:
+        """How many questions to the project wait."""
+        return 0
 
     # Life
 
@@ -49,11 +56,6 @@ class Rights:
 
     def tick_session(self, session: Session) -> None:
         """Renew what a session has to renew."""
-
-    @property
-    def waiting(self) -> int:
-        """How many questions to the project wait."""
-        return 0
 
     # What is told
 

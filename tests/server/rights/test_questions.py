@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from django_jugpush.server.questions import MAX_OF_ONE, Questions, TooManyQuestions
+from django_jugpush.server.rights.questions import MAX_OF_ONE, Questions, TooManyQuestions
 
 TIMEOUT = 10
 
