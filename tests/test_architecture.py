@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,23 @@ def test_the_halves_of_django_do_not_know_each_other(half):
 def test_there_is_no_django_behind_the_broker(room):
     """Token checks, authorizers and signals arrive as callables."""
     assert "django" not in known()[1][room]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Not even for the sake of a type: of any two, one can be understood without the other."""
+    names = {name for name, path, tree in modules()}
+
+    def module_of(name):
+        parts = name.split(".")[1:]
+        return next(
+            (found for end in range(len(parts), 0, -1) if (found := ".".join(parts[:end])) in names), "__init__"
+        )
+
+    known = {
+        module: {module_of(name) for name in imports(path, tree) if name.split(".")[0] == PACKAGE} - {module}
+        for module, path, tree in modules()
+    }
+    TopologicalSorter(known).prepare()
 
 
 def test_nothing_imports_what_is_for_tests():
