@@ -34,7 +34,7 @@ class Life:
 
     Args:
         parts: What is started and stopped.
-        feed: Which of them hears publications.
+        feed: Hears publications, for one of the parts.
         claim: Without it, another process works, and this one does not start.
     """
 
