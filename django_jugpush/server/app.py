@@ -100,8 +100,8 @@ class PushServer:
             self.hub, self.rights, drive=self._drive, ping_interval=config.ping_interval, clock=clock
         )
         self.life = Life((self._notices, self._fan_out, self.rights, self._heartbeats), feed=feed, claim=claim)
-        handshake = Handshake(config, origin_allowed=origin_allowed, clock=clock)
-        self.connections = Connections(self.life, handshake, self._driver, clock=clock)
+        handshake = Handshake(config, self.counts, origin_allowed=origin_allowed, clock=clock)
+        self.connections = Connections(self.life, handshake, self.hub, self._driver, clock=clock)
         websocket = WebSocketDoor(self.connections, self.turns, max_pending=config.max_pending)
         self._routes = Routes(config.path, self.life, websocket=websocket, publish_endpoint=publish_endpoint)
 

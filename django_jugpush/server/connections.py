@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from django_jugpush.core.codes import DisconnectCode
-from django_jugpush.core.hub import Connection
+from django_jugpush.core.hub import Connection, Hub
 from django_jugpush.core.session import Session
 
 from .driver import Driver
@@ -33,9 +33,12 @@ class Connections:
     these, :meth:`no_longer_busy` and :meth:`disconnect`. Answers and publications come back through the connection.
     """
 
-    def __init__(self, life: Life, handshake: Handshake, driver: Driver, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, life: Life, handshake: Handshake, hub: Hub, driver: Driver, *, clock: Callable[[], float]
+    ) -> None:
         self._life = life
         self._handshake = handshake
+        self._hub = hub
         self._driver = driver
         self._clock = clock
         self._sessions: dict[Connection, Session] = {}
@@ -49,9 +52,10 @@ class Connections:
         """Begin a session for a client whose request is ``scope``; the first one starts the server."""
         if not self._life.is_draining:
             await self._life.start()
-        session = self._handshake.begin(scope, refusal=self._life.refusal)
-        self._sessions[connection] = session
-        self._driver.join(session, connection)
+        session = self._sessions[connection] = self._handshake.make_session(scope)
+        self._hub.join(session, connection)
+        self._handshake.greet(session, scope, refusal=self._life.refusal)
+        self._driver.drive(session)
 
     def receive(self, connection: Connection, data: bytes | str) -> None:
         """Take what a client sent."""

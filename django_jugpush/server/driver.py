@@ -49,13 +49,6 @@ class Driver:
         self._notices = notices
         self._counts = counts
 
-    def join(self, session: Session, connection: Connection) -> None:
-        """Take in a session that has just begun, or been refused, and do what follows for it."""
-        self._hub.join(session, connection)
-        if session.code is not None:
-            self._counts.refused[session.code] += 1
-        self.drive(session)
-
     def receive(self, session: Session, data: bytes | str, *, now: float) -> None:
         """Tell a session what its client sent, and do what follows."""
         self._counts.commands[session.receive_data(data, now=now)] += 1

@@ -11,6 +11,7 @@ from django_jugpush.core.codes import DisconnectCode
 from django_jugpush.core.session import Session
 
 from .config import ServerConfig
+from .counts import Counts
 from .refusals import RefusalLog
 from .types import OriginAllowed, Scope
 
@@ -20,31 +21,28 @@ logger = logging.getLogger(__name__)
 
 
 class Handshake:
-    """Begins sessions, for every transport in the same way: by the query and the headers of a request."""
+    """
+    Begins sessions, for every transport in the same way: by the query and the headers of a request.
 
-    def __init__(self, config: ServerConfig, *, origin_allowed: OriginAllowed, clock: Callable[[], float]) -> None:
+    Args:
+        config: What sessions are like.
+        counts: Takes notes for operators.
+        origin_allowed: Tells whether a page may connect.
+        clock: Seconds since any moment.
+    """
+
+    def __init__(
+        self, config: ServerConfig, counts: Counts, *, origin_allowed: OriginAllowed, clock: Callable[[], float]
+    ) -> None:
         self._config = config
+        self._counts = counts
         self._origin_allowed = origin_allowed
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
 
-    def begin(self, scope: Scope, *, refusal: DisconnectCode | None = None) -> Session:
-        """
-        Return a session whose client is greeted, or sent away: because of ``refusal``, or of what the request is.
-
-        Refused clients get a session as well: only a word that arrives tells a browser not to try again.
-        """
-        query = _query(scope)
-        session = self._make_session(query.get("client", ""))
-        if refusal is not None:
-            session.disconnect(refusal)  # without a spread, or it would come back here at once
-        elif not self._is_origin_allowed(scope):
-            session.disconnect(DisconnectCode.ORIGIN_DENIED)
-        else:
-            session.connect(query.get("protocol", ""), now=self._clock())
-        return session
-
-    def _make_session(self, client: str) -> Session:
+    def make_session(self, scope: Scope) -> Session:
+        """Return a session for a client whose request is ``scope``; :meth:`greet` it next."""
+        client = _query(scope).get("client", "")
         return Session(
             client=client if is_client_id(client) else make_client_id(),
             max_message_size=self._config.max_message_size,
@@ -53,6 +51,21 @@ class Handshake:
             explain=self._config.explain,
             public_events=self._config.public_events,
         )
+
+    def greet(self, session: Session, scope: Scope, *, refusal: DisconnectCode | None) -> None:
+        """
+        Greet a client, or send it away: because of ``refusal``, or of what its request is.
+
+        Refused clients have a session as well: only a word that arrives tells a browser not to try again.
+        """
+        if refusal is not None:
+            session.disconnect(refusal)  # without a spread, or it would come back here at once
+        elif not self._is_origin_allowed(scope):
+            session.disconnect(DisconnectCode.ORIGIN_DENIED)
+        else:
+            session.connect(_query(scope).get("protocol", ""), now=self._clock())
+        if session.code is not None:
+            self._counts.refused[session.code] += 1
 
     def _is_origin_allowed(self, scope: Scope) -> bool:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}

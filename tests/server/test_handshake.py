@@ -9,6 +9,7 @@ from django_jugpush.core.codes import DisconnectCode
 from django_jugpush.core.commands import Connected, Disconnect
 from django_jugpush.core.session import SessionState
 from django_jugpush.server.config import ServerConfig
+from django_jugpush.server.counts import Counts
 from django_jugpush.server.handshake import Handshake
 
 
@@ -25,9 +26,13 @@ class Origins:
 
 def begin(query=b"protocol=1", *, headers=(), scheme="wss", origins=None, refusal=None):
     """Return the session of a client, and the only word that it is told."""
-    handshake = Handshake(ServerConfig(ping_interval=5), origin_allowed=origins or Origins(), clock=lambda: 100.0)
+    counts = Counts()
+    config = ServerConfig(ping_interval=5)
+    handshake = Handshake(config, counts, origin_allowed=origins or Origins(), clock=lambda: 100.0)
     scope = {"type": "any transport", "query_string": query, "headers": headers, "scheme": scheme}
-    session = handshake.begin(scope, refusal=refusal)
+    session = handshake.make_session(scope)
+    handshake.greet(session, scope, refusal=refusal)
+    assert counts.refused == ({session.code: 1} if session.code else {})
     (word,) = session.data_to_send()
     return session, word
 
