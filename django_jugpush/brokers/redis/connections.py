@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -57,7 +56,7 @@ class Connections:
             max_connections=MAX_CONNECTIONS,
         ).make_connection
         self._idle: list[Any] = []
-        _all.add(self)
+        self._process = os.getpid()
 
     def exchange(self, commands: Iterable[Sequence[Argument]]) -> list[Any]:
         """
@@ -86,14 +85,13 @@ class Connections:
 
     def close(self) -> None:
         """Close those that are not in use. There will be others when they are needed."""
-        for connection in self._leave():
+        idle, self._idle = self._idle, []
+        for connection in idle:
             connection.disconnect()
 
-    def _leave(self) -> list[Any]:
-        idle, self._idle = self._idle, []
-        return idle
-
     def _take(self) -> Any:
+        if self._process != os.getpid():  # after a fork, those that are there are the parent's
+            self._process, self._idle = os.getpid(), []
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -101,19 +99,6 @@ class Connections:
         if not _is_open(connection):
             _open(connection)
         return connection
-
-
-_all: weakref.WeakSet[Connections] = weakref.WeakSet()
-
-
-def _forked() -> None:
-    """Leave to the parent what it goes on using."""
-    for connections in _all:
-        connections._leave()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_forked)
 
 
 def check(answers: Sequence[Any]) -> None:
