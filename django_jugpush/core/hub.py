@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from .codec import encode_publication
 from .codes import DisconnectCode
+from .places import Places
 from .positions import Position
 from .publication import Publication
 from .session import Session
@@ -93,6 +94,7 @@ class Hub:
         self._connections: dict[Session, Connection] = {}
         self._channels_of: dict[Session, set[str]] = {}
         self._channels: dict[str, _Channel] = {}
+        self._places = Places()
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -110,11 +112,17 @@ class Hub:
     def join(self, session: Session, connection: Connection) -> None:
         """Take a session in."""
         self._connections[session] = connection
+        self._places.take(session)
+
+    def place(self, session: Session) -> float:
+        """Return the place of a session among all, from 0 to 1."""
+        return self._places[session]
 
     def leave(self, session: Session) -> None:
         """Let a session and all that it listens to go."""
         if self._connections.pop(session, None) is None:
             return
+        self._places.give_back(session)
         abandoned = [channel for channel in self._channels_of.pop(session, ()) if self._remove(session, channel)]
         if abandoned:
             self._interest.forget(abandoned)

@@ -272,8 +272,12 @@ class Session:
 
     # What happens to a session
 
-    def connect(self, protocol: str, *, now: float) -> None:
-        """Greet the client, or send it away if it does not speak version :data:`PROTOCOL_VERSION`."""
+    def connect(self, protocol: str, *, now: float, place: float) -> None:
+        """
+        Greet the client, or send it away if it does not speak version :data:`PROTOCOL_VERSION`.
+
+        ``place`` is its place among all clients, from 0 to 1.
+        """
         if protocol != str(PROTOCOL_VERSION):
             self.disconnect(DisconnectCode.UNKNOWN_PROTOCOL)
             return
@@ -281,7 +285,9 @@ class Session:
         self._heard_at = now
         self._ping_due = now + self._ping_interval
         self._replies.append(
-            Connected(protocol=PROTOCOL_VERSION, client=self.client, ping=round(self._ping_interval * 1000))
+            Connected(
+                protocol=PROTOCOL_VERSION, client=self.client, ping=round(self._ping_interval * 1000), place=place
+            )
         )
 
     def receive_data(self, data: bytes | str, *, now: float) -> str:
@@ -378,7 +384,7 @@ class Session:
         """
         Refuse a pending subscription. ``detail`` reaches the client only if the session explains.
 
-        A client that is to fetch its page again hands ``renew`` on, and waits a part of ``spread`` milliseconds.
+        A client that is to fetch its page again hands ``renew`` on, in its turn within ``spread`` milliseconds.
         """
         if command := self._pending.pop(request, None):
             if command.token is not None and code is ErrorCode.DENIED:

@@ -271,7 +271,7 @@ class PushServer:
         elif not self._is_origin_allowed(scope):
             session.disconnect(DisconnectCode.ORIGIN_DENIED)
         else:
-            session.connect(query.get("protocol", ""), now=self._clock())
+            session.connect(query.get("protocol", ""), now=self._clock(), place=self.hub.place(session))
         if session.code is not None:
             self.counts.refused[session.code] += 1
         self._process(session)

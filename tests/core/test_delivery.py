@@ -186,7 +186,7 @@ class World(RuleBasedStateMachine):
         """Subscribe; from then on what is heard is kept."""
         if client.session is None:
             session = Session(client="c" * 16)
-            session.connect("1", now=0)
+            session.connect("1", now=0, place=0.5)
             session.data_to_send()
             self.hub.join(session, client)
             client.session = session

@@ -37,7 +37,7 @@ class Peer:
         self.now = 1000.0
 
     def connect(self, protocol="1"):
-        self.session.connect(protocol, now=self.now)
+        self.session.connect(protocol, now=self.now, place=0.5)
         return self.receive()
 
     def send(self, **word):
@@ -83,7 +83,7 @@ def disconnect(code):
 def test_connect_is_greeted_with_version_client_and_heartbeat():
     """The interval is told in milliseconds."""
     peer = Peer(ping_interval=2.5)
-    assert peer.connect() == [{"type": "connected", "protocol": 1, "client": CLIENT, "ping": 2500}]
+    assert peer.connect() == [{"type": "connected", "protocol": 1, "client": CLIENT, "ping": 2500, "place": 0.5}]
     assert peer.session.state is SessionState.CONNECTED
 
 
@@ -494,7 +494,7 @@ class AnyConversation(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.session = Session(client=CLIENT, max_subscriptions=3, ping_interval=10)
-        self.session.connect("1", now=0)
+        self.session.connect("1", now=0, place=0.5)
         self.now = 0.0
         self.requests = []
         self.listening = set()
