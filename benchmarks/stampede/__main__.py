@@ -6,8 +6,8 @@ of that module, and a channel, of its own. Then comes FLUSHALL. The second line 
 wait for a random part of the time that they are told.
 
 Run: ``python -m benchmarks.stampede [--pages 5000] [--servers 1] [--rate 50]``, with redis-server and node on the PATH,
-after ``npm ci --prefix client``. It takes a little longer than pages / rate seconds. ``--rate`` is what all servers
-together allow. Each page takes an open file of its server and one of node: see ``ulimit -n``.
+after ``npm ci --prefix client``. It takes a little longer than pages / rate seconds. ``--rate`` is REFRESH_RATE, which
+servers share. Each page takes an open file of its server and one of node: see ``ulimit -n``.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Count who asks again when Redis has lost its data.")
     parser.add_argument("--pages", type=int, default=5000)
     parser.add_argument("--servers", type=int, default=1)
-    parser.add_argument("--rate", type=int, default=50, help="REFRESH_RATE of all servers together")
+    parser.add_argument("--rate", type=int, default=50, help="REFRESH_RATE")
     options = parser.parse_args()
     figures = run(options.pages, options.servers, options.rate)
-    print(f"{options.pages:,} pages on {options.servers} server(s), REFRESH_RATE {options.rate} in all:")
+    print(f"{options.pages:,} pages on {options.servers} server(s), REFRESH_RATE {options.rate}:")
     for name, key in (("in turn", "asked"), ("by chance", "byChance")):
         print(f"  {name:10} {describe(figures[key], options.rate)}")
 
@@ -47,7 +47,7 @@ def run(pages: int, servers: int, rate: int) -> dict[str, list[int]]:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "benchmarks.stampede.settings",
             "STAMPEDE_REDIS": f"redis://127.0.0.1:{redis.port}/0",
-            "STAMPEDE_RATE": str(rate // servers),
+            "STAMPEDE_RATE": str(rate),
         }
         ports = [free_port() for _ in range(servers)]
         for port in ports:

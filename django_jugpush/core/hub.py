@@ -58,6 +58,10 @@ class Connection(Protocol):
 class Interest(Protocol):
     """Who wants to know which channels have listeners here: a broker's feed."""
 
+    @property
+    def servers(self) -> int:
+        """How many push servers there are, with this one."""
+
     def listen(self, channels: Iterable[str]) -> None:
         """These channels have their first listener."""
 
@@ -86,7 +90,13 @@ class _Channel:
 
 
 class Hub:
-    """The sessions of this process and their subscriptions, indexed both ways."""
+    """
+    The sessions of this process and their subscriptions, indexed both ways.
+
+    Args:
+        interest: Is told which channels have listeners.
+        refresh_rate: How many clients of all servers should do the same in a second.
+    """
 
     def __init__(self, interest: Interest, *, refresh_rate: int = REFRESH_RATE) -> None:
         self._interest = interest
@@ -179,8 +189,9 @@ class Hub:
         return self.spread_of(self.listeners(channel))
 
     def spread_of(self, clients: int) -> int:
-        """Return over how many milliseconds so many clients should spread what they all do."""
-        return clients * 1000 // self._refresh_rate
+        """Return over how many milliseconds so many clients of this server should spread what they all do."""
+        # Each server has its share of the rate.
+        return clients * 1000 * self._interest.servers // self._refresh_rate
 
     def gap_spread(self) -> int:
         """

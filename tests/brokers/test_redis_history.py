@@ -166,7 +166,7 @@ def test_who_did_not_hear_what_is_lost_is_told_by_who_did(own_redis):
             await until(lambda: not one.feed.is_connected)
             await one.feed.stop()
             own_redis.start()
-            other.feed._reader._memory = reader.Memory(0, 0, 0)  # as if it had just begun, and had followed nothing
+            other.feed._reader._memory = reader.Memory(0, 0, 0, 1)  # as if it had just begun, and had followed nothing
             await other.feed.start(other.deliver)
             await other.feed.ready("tests:news")
             publish(10)
@@ -278,6 +278,33 @@ def test_beats_go_on(own_redis):
             since = client.hget(MEMORY, "since")
             await beat_after(client, now(client))
             assert client.hget(MEMORY, "since") == since
+
+    run(scenario)
+
+
+def test_servers_count_each_other(own_redis, monkeypatch):
+    """Those that are there, and those that were lately: an empty Redis knows of none."""
+    monkeypatch.setattr(reader, "SILENCE", 2.0)
+
+    async def scenario():
+        async with ear(own_redis.url) as one, ear(own_redis.url, "elsewhere"):
+            async with ear(own_redis.url) as other:
+                await until(lambda: (one.feed.servers, other.feed.servers) == (2, 2))
+                client = own_redis.client()
+                client.flushall()
+                counts = set()
+
+                def is_long_ago():
+                    counts.update([one.feed.servers, other.feed.servers])
+                    return beats(client) > flushed + 10 * reader.BEAT * 1000
+
+                flushed = now(client)
+                await until(is_long_ago)
+                assert counts == {2}
+            await until(lambda: one.feed.servers == 1)
+            assert [key for key in client.hkeys(MEMORY) if key.startswith("server:")] == [
+                f"server:{one.feed._reader._id}"
+            ]
 
     run(scenario)
 

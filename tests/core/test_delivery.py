@@ -101,6 +101,8 @@ class World(RuleBasedStateMachine):
 
     # The hub's feed: one channel, always heard
 
+    servers = 1
+
     def listen(self, channels):
         """Be told of a first listener."""
 

@@ -82,14 +82,15 @@ def busiest_second(moments):
 
 
 async def _flush_under(own_redis, size, servers):
+    feeds = [RedisFeed(own_redis.url, namespace=NAMESPACE) for _ in range(servers)]
     pushes = [
         PushServer(
-            ServerConfig(ping_interval=3600, refresh_rate=REFRESH_RATE // servers),
+            ServerConfig(ping_interval=3600),
             authorize=authorize,
             origin_allowed=lambda origin, **more: True,
-            feed=RedisFeed(own_redis.url, namespace=NAMESPACE),
+            feed=feed,
         )
-        for _ in range(servers)
+        for feed in feeds
     ]
     for push in pushes:
         await push.start()
@@ -105,6 +106,7 @@ async def _flush_under(own_redis, size, servers):
     for number, (page, push) in enumerate(server_of.items()):
         push.receive(page, json.dumps({"type": "subscribe", "channel": f"open:{number}"}))
     await _until(lambda: all(page.words[-1]["type"] == "subscribed" for page in server_of))
+    await _until(lambda: all(feed.servers == servers for feed in feeds))
     broker = RedisBroker(own_redis.url)
     await asyncio.to_thread(
         broker.publish,
