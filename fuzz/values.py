@@ -51,7 +51,7 @@ def commands(random: Random) -> tuple[list[bytes], Target]:
         now += random.choice((0.0, 0.001, 0.1))
         if session is None or session.state is not SessionState.CONNECTED or random.random() < 0.01:
             session = Session(client="client-0123456789", max_subscriptions=5)
-            session.connect("1", now=now)
+            session.connect("1", now=now, place=0.5)
         session.receive_data(data if random.random() < 0.5 else data.decode("utf-8", "surrogateescape"), now=now)
         session.tick(now)
         for event in session.events_received():

@@ -1,6 +1,7 @@
 /** @import { Ending, State } from "./types.js" */
 import { Timer, backoff } from "./backoff.js";
 import { DisconnectCode, mayReconnect } from "./codes.js";
+import { takePlace, waitFor } from "./turn.js";
 
 /** How long a connection may take until the server's `connected`. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -56,6 +57,7 @@ const TRANSITIONS = {
  * @property {boolean} [reconnect]
  * @property {string} [client]
  * @property {number} [ping]
+ * @property {number} [place]
  */
 
 /**
@@ -175,7 +177,7 @@ export class Connection {
   #nextWait() {
     const attempt = this.#attempt++;
     if (this.#spread < 0 || attempt > SOON_ATTEMPTS) return backoff(attempt);
-    if (!attempt) return Math.random() * this.#spread;
+    if (!attempt) return waitFor(this.#spread);
     return backoff(attempt - 1, undefined, Math.max(SOON_MS, this.#spread));
   }
 
@@ -223,6 +225,7 @@ export class Connection {
     this.#stableTimer.arm(STABLE_MS);
     this.#ping = frame.ping ?? 0;
     this.#spread = -1;
+    takePlace(frame.place);
     if (this.#ping) this.#silenceTimer.arm(2 * this.#ping);
     this.#handler.connected(frame);
   }

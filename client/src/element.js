@@ -4,6 +4,7 @@ import { Timer } from "./backoff.js";
 import { fire } from "./events.js";
 import { loadLive, pageConsole, serverFor } from "./page.js";
 import { reloadWithin } from "./reload.js";
+import { waitFor } from "./turn.js";
 
 /** A moved element is away for a moment: htmx, Turbo and morphing take it out and put it in again. */
 const LEAVE_AFTER_MS = 500;
@@ -144,7 +145,7 @@ export class JuggernautSubscribe extends HTMLElement {
   async #enliven(detail) {
     try {
       const live = await loadLive();
-      live.receive(this, detail, { client: serverFor({}).client, console: pageConsole });
+      live.receive(this, detail, { client: serverFor({}).client, console: pageConsole, waitFor });
     } catch (error) {
       pageConsole.error(`refresh and fill do not work: ${error}`);
     }

@@ -14,6 +14,7 @@ const RETRY_CAP_MS = 60_000;
  * @typedef {object} Context
  * @property {string} client this tab's id
  * @property {Console} console
+ * @property {(spread: number) => number} waitFor how long, for this page's turn within so many milliseconds
  */
 
 /**
@@ -38,7 +39,7 @@ document.addEventListener("visibilitychange", () => {
  * Fetch again what the element's `refresh` points at: soon, in one go with what else comes from there.
  *
  * @param {Element} element
- * @param {number} spread a random part of so many milliseconds is waited in addition
+ * @param {number} spread this page's turn within so many milliseconds is waited for in addition
  * @param {Context} newContext
  */
 export function owe(element, spread, newContext) {
@@ -75,7 +76,7 @@ class Source {
   owe(debt, spread) {
     this.#debts.set(debt.element, debt);
     this.#spread = Math.max(this.#spread, spread);
-    const delay = COLLECT_MS + Math.random() * spread;
+    const delay = COLLECT_MS + context.waitFor(spread);
     // News does not wait for a late retry. Other waits stay: the soonest of many would be no spread at all.
     if (this.#attempt) this.#timer.hasten(delay);
     this.#attempt = 0;
@@ -105,7 +106,7 @@ class Source {
     }
     if (isPaid) this.#attempt = 0;
     else for (const debt of debts) if (!this.#debts.has(debt.element)) this.#debts.set(debt.element, debt);
-    this.plan(isPaid ? COLLECT_MS + Math.random() * this.#spread : backoff(this.#attempt++, RETRY_BASE_MS, RETRY_CAP_MS));
+    this.plan(isPaid ? COLLECT_MS + context.waitFor(this.#spread) : backoff(this.#attempt++, RETRY_BASE_MS, RETRY_CAP_MS));
     if (!this.#debts.size) sources.delete(this.url);
   }
 }

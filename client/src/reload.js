@@ -1,3 +1,5 @@
+import { waitFor } from "./turn.js";
+
 const KEY = "juggernaut.reloads";
 /** A page that is stale again right after it was loaded is not healed by loading it once more. */
 const PAUSE_MS = 60_000;
@@ -6,7 +8,7 @@ const PAUSE_MS = 60_000;
 let isPlanned = false;
 
 /**
- * Load the page again after a random part of `spread`, and not before it is shown.
+ * Load the page again in this page's turn within `spread`, and not before it is shown.
  *
  * @param {number} spread in milliseconds
  * @returns {boolean} whether that is going to happen
@@ -14,7 +16,7 @@ let isPlanned = false;
 export function reloadWithin(spread) {
   if (isPlanned || !mayReload()) return isPlanned;
   isPlanned = true;
-  setTimeout(whenShown, Math.random() * spread, reload);
+  setTimeout(whenShown, waitFor(spread), reload);
   return true;
 }
 

@@ -5,6 +5,7 @@ import { Timer, backoff } from "./backoff.js";
 import { ErrorCode } from "./codes.js";
 import { fire } from "./events.js";
 import { pageUrl, reloadWithin } from "./reload.js";
+import { waitFor } from "./turn.js";
 
 /** Channels that need tokens are collected for up to this long. */
 const COLLECT_MS = 300;
@@ -54,7 +55,7 @@ export class Renewal {
    */
   need(subscription, { wait = 0, spread = 0 } = {}) {
     this.#wanting.add(subscription);
-    const delay = wait + Math.random() * (COLLECT_MS + spread);
+    const delay = wait + Math.random() * COLLECT_MS + waitFor(spread);
     // Other waits stay: the soonest of many would be no spread at all.
     if (this.#isRetry && !wait) this.#timer.hasten(delay);
     this.#plan(delay, wait > 0);

@@ -9,6 +9,7 @@ import { callEach } from "./console.js";
 import { ErrorCode } from "./codes.js";
 import { isBehind, isOlder } from "./positions.js";
 import { Subscription } from "./subscription.js";
+import { waitFor } from "./turn.js";
 
 /** A token of another login makes the connection begin anew, but not more often than this. */
 const SWITCH_PAUSE_MS = 10_000;
@@ -309,7 +310,7 @@ export class Subscriptions {
    * @param {number} [spread]
    */
   #retry(subscription, spread = 0) {
-    subscription.retryTimer.arm(backoff(subscription.attempt++) + Math.random() * spread);
+    subscription.retryTimer.arm(backoff(subscription.attempt++) + waitFor(spread));
   }
 
   /**
@@ -323,7 +324,7 @@ export class Subscriptions {
     subscription.attempt++;
     if (typeof this.#tokens.sourceFor(subscription.channel) === "function") {
       subscription.state = "subscribing";
-      subscription.retryTimer.arm(wait + Math.random() * spread);
+      subscription.retryTimer.arm(wait + waitFor(spread));
     } else if (this.renewal) {
       subscription.state = "renewing";
       this.renewal.need(subscription, { wait, spread });
@@ -406,7 +407,7 @@ export class Subscriptions {
     if (!this.#isHeld(subscription)) return;
     if (!temporary) this.#tokens.forgetResume(channel);
     if (code === ErrorCode.TOKEN_EXPIRED) this.#expired(subscription, spread);
-    else if (temporary) subscription.retryTimer.arm(Math.random() * spread);
+    else if (temporary) subscription.retryTimer.arm(waitFor(spread));
     else this.#end(subscription, { code, message, temporary });
   }
 }

@@ -196,6 +196,13 @@ test("a server that will soon be back is come back to after a part of the spread
   assert.equal(connection.state, "connecting");
 });
 
+test("the part is the place that the server gave", () => {
+  connection.open();
+  FakeSocket.last.greet({ place: 0.25 });
+  FakeSocket.last.receive(stopping(4_000));
+  assert.equal(waited(), 1_000);
+});
+
 test("whatever went wrong before, it is come back to at once", () => {
   connection.open();
   for (let i = 0; i < 5; i++) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { errors, pass, reset, setHidden, setRandom, settle, tick, warnings } from "./support/page.js";
+import { errors, pass, reset, setHidden, settle, tick, warnings } from "./support/page.js";
 import { FakeSocket } from "./support/socket.js";
 
 await import("../src/main.js");
@@ -161,12 +161,43 @@ test("spread is waited in part, from messages and from stale", async () => {
   await pass(50);
   assert.equal(fetches.length, 1);
   await fetches[0].answer('<p id="part"></p>');
+  await pass(1_000);
   socket.receive({ type: "stale", channel: "news", reason: "storm", spread: 4000 });
   await settle();
   await pass(2_250);
   assert.equal(fetches.length, 1);
   await pass(50);
   assert.equal(fetches.length, 2);
+});
+
+test("the part is the place that the server gave, for all addresses", async () => {
+  socket.drop();
+  tick(500);
+  socket = FakeSocket.last;
+  socket.greet({ place: 0.75 });
+  await put(`${NEWS}<juggernaut-subscribe channel="more" refresh="#b" src="/b/"></juggernaut-subscribe>
+    <p id="part"></p><p id="b"></p>`);
+  await publish("news", {}, { spread: 4_000 });
+  await pass(1_000);
+  await publish("more", {}, { spread: 4_000 });
+  await pass(2_250);
+  assert.equal(fetches.length, 0);
+  await pass(50);
+  assert.equal(fetches.length, 2);
+});
+
+test("news that goes on is fetched once a spread, also by who comes first", async () => {
+  socket.drop();
+  tick(500);
+  socket = FakeSocket.last;
+  socket.greet({ place: 0 });
+  await put(`${NEWS}<p id="part"></p>`);
+  for (let time = 0; time < 6_000; time += 500) {
+    await publish("news", {}, { spread: 2_000 });
+    await pass(500);
+    for (const { answer } of fetches) await answer('<p id="part"></p>');
+  }
+  assert.equal(fetches.length, 3);
 });
 
 test("a gap after a reconnect is healed like news", async () => {
@@ -389,8 +420,7 @@ test("a retry that comes sooner than new news is not put off", async () => {
 test("a burst waits as long as its first message says, not as the soonest of all", async () => {
   await put(`${NEWS}<p id="part"></p>`);
   await publish("news", {}, { spread: 2_000 });
-  setRandom(0);
-  await publish("news", {}, { spread: 2_000 });
+  await publish("news", {}, { spread: 400 });
   await pass(1_250);
   assert.equal(fetches.length, 0);
   await pass(50);

@@ -21,7 +21,7 @@ class StrictParser {
 }
 
 const said = [];
-const context = { client: "c", console: { explain() {}, error: (text) => said.push(text) } };
+const context = { client: "c", console: { explain() {}, error: (text) => said.push(text) }, waitFor: () => 0 };
 let policies;
 let fetched;
 let answer;

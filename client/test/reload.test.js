@@ -16,7 +16,7 @@ beforeEach(() => {
 /** A page view: the module as it begins. */
 const view = async () => (await import(`../src/reload.js?${views++}`)).reloadWithin;
 
-test("the page is loaded again after a random part of spread", async () => {
+test("the page is loaded again after this page's part of spread", async () => {
   (await view())(2_000);
   tick(999);
   assert.equal(reloads, 0);

@@ -201,11 +201,17 @@ test("a subscription whose token has ended is opened by one from the page, from 
   assert.deepEqual(warnings, []);
 });
 
-test("spread is waited in part", async () => {
-  hold("a", "page");
-  grant("a");
+test("spread is waited in part, the same for all", async () => {
+  for (const channel of ["a", "b", "c"]) hold(channel, "page");
+  for (const channel of ["a", "b", "c"]) grant(channel);
   stop("a", 109, { spread: 2_000 });
-  await pass(1_100);
+  stop("b", 109, { spread: 2_000 });
+  stop("c", 110, { spread: 2_000 });
+  await pass(950);
+  assert.deepEqual(asked(), []);
+  await pass(50);
+  assert.deepEqual(asked(), ["c page"]);
+  await pass(100);
   assert.equal(fetches.length, 0);
   await pass(50);
   assert.equal(fetches.length, 1);

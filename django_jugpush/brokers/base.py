@@ -103,6 +103,11 @@ class Feed(abc.ABC):
     is_connected: bool = True
     """Whether what is published at this moment is heard."""
 
+    @property
+    def servers(self) -> int:
+        """How many push servers hear this, as far as is known: with this one, at least 1."""
+        return 1
+
     @abc.abstractmethod
     async def start(self, deliver: Deliver) -> None:
         """Begin to hear; call ``deliver`` with what arrives."""

@@ -103,7 +103,7 @@ class Juggernaut2011Broker(RedisBroker):
 
     def publish(self, publications: Sequence[Publication]) -> None:
         messages = self._messages([one for one in publications if one.channel not in DEADLY_NAMES])
-        check(self._connections.exchange([("PUBLISH", self._key, message) for message in messages]))
+        check(self._connections.exchange(("PUBLISH", self._key, message) for message in messages))
         if deadly := [one.channel for one in publications if one.channel in DEADLY_NAMES]:
             raise BrokerError(f"Not published to {deadly[0]!r}: no server of 2011 would deliver anything after it.")
 

@@ -99,11 +99,13 @@ class LocalFeed(Feed):
         """
         Keep publications, and deliver those that someone listens for; called on the push server's event loop.
 
-        With ``again`` they may have come before: what is kept already is left out.
+        With ``again`` they may have come before: what is known already is left out.
         """
+        if again:
+            publications = self._streams.without_known(publications)
         now = self._now()
-        added = [self._streams.add(publication, now=now, again=again) for publication in publications]
-        heard = [publication for publication in added if publication and publication.full_name in self._channels]
+        added = [self._streams.add(publication, now=now) for publication in publications]
+        heard = [publication for publication in added if publication.full_name in self._channels]
         if heard and self._deliver:
             self._deliver(heard)
 

@@ -110,6 +110,9 @@ class Connected(_Word, frozen=True, tag="connected"):
     ping: int
     """Milliseconds between heartbeats."""
 
+    place: float
+    """From 0 to 1: which part of each ``spread`` the client waits before its first turn."""
+
 
 class Subscribed(_Word, frozen=True, tag="subscribed"):
     """The answer to :class:`Subscribe`; ``recovered`` only to one with ``since``."""
@@ -153,7 +156,7 @@ class Unsubscribed(_Word, frozen=True, tag="unsubscribed"):
     """Whether to ask again with the token that the client has."""
 
     spread: int | None = None
-    """Milliseconds; a client waits a random part of it before it does."""
+    """Milliseconds; a client waits for its turn within it before it does."""
 
     renew: str | None = None
     """What the client hands on when it fetches its page again."""
@@ -165,7 +168,7 @@ class Stale(_Word, frozen=True, tag="stale"):
     channel: str
     reason: StaleReason
     spread: int
-    """Milliseconds; a client waits a random part of it before it fetches anything."""
+    """Milliseconds; a client waits for its turn within it before it fetches anything."""
 
     position: str | None = None
 
@@ -178,7 +181,7 @@ class Error(_Word, frozen=True, tag="error"):
     temporary: bool
     id: int | None = None
     spread: int | None = None
-    """Milliseconds; a client waits a random part of it before it fetches its page again."""
+    """Milliseconds; a client waits for its turn within it before it fetches its page again."""
 
     renew: str | None = None
     """What the client hands on when it does."""
@@ -191,7 +194,7 @@ class Disconnect(_Word, frozen=True, tag="disconnect"):
     message: str
     reconnect: bool
     spread: int | None = None
-    """Milliseconds; a client waits a random part of it before it comes back."""
+    """Milliseconds; a client waits for its turn within it before it comes back."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -169,12 +169,8 @@ class Streams:
     def __len__(self) -> int:
         return len(self._streams)
 
-    def add(self, publication: Publication, *, now: int, again: bool = False) -> Publication | None:
-        """
-        Take a publication and return it with its position.
-
-        With ``again`` it may have been added before: then nothing is added, and None is returned.
-        """
+    def add(self, publication: Publication, *, now: int) -> Publication:
+        """Take a publication and return it with its position."""
         channel = publication.full_name
         stream = self._streams.get(channel)
         if stream is None:
@@ -183,11 +179,19 @@ class Streams:
         self._streams.move_to_end(channel)
         before = stream.bytes
         stream.expire(now)
-        is_known = again and stream.has(publication.id)
-        added = None if is_known else stream.add(publication, now, publication.history or self._default)
+        added = stream.add(publication, now, publication.history or self._default)
         self.bytes += stream.bytes - before
         self._evict()
         return added
+
+    def without_known(self, publications: Sequence[Publication]) -> list[Publication]:
+        """Return what of a batch was not added before: what follows, in its channel, upon the last that is known."""
+        known: dict[str, int] = {}
+        for number, publication in enumerate(publications):
+            stream = self._streams.get(publication.full_name)
+            if stream and stream.has(publication.id):
+                known[publication.full_name] = number
+        return [one for number, one in enumerate(publications) if number > known.get(one.full_name, -1)]
 
     def read(self, channel: str, since: Position | None, *, now: int) -> Replay:
         """Return what came after ``since`` to the channel of this full name; without it, where its stream ends."""

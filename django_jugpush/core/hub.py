@@ -17,6 +17,7 @@ import msgspec
 
 from .codec import encode_publication
 from .codes import DisconnectCode
+from .places import Places
 from .positions import Position
 from .publication import Publication
 from .session import Session
@@ -59,6 +60,10 @@ class Connection(Protocol):
 class Interest(Protocol):
     """Who wants to know which channels have listeners here: a broker's feed."""
 
+    @property
+    def servers(self) -> int:
+        """How many push servers there are, with this one."""
+
     def listen(self, channels: Iterable[str]) -> None:
         """These channels have their first listener."""
 
@@ -87,7 +92,13 @@ class _Channel:
 
 
 class Hub:
-    """The sessions of this process and their subscriptions, indexed both ways."""
+    """
+    The sessions of this process and their subscriptions, indexed both ways.
+
+    Args:
+        interest: Is told which channels have listeners.
+        refresh_rate: How many clients of all servers should do the same in a second.
+    """
 
     def __init__(self, interest: Interest, *, refresh_rate: int = REFRESH_RATE) -> None:
         self._interest = interest
@@ -95,6 +106,7 @@ class Hub:
         self._connections: dict[Session, Connection] = {}
         self._channels_of: dict[Session, set[str]] = {}
         self._channels: dict[str, _Channel] = {}
+        self._places = Places()
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -112,11 +124,17 @@ class Hub:
     def join(self, session: Session, connection: Connection) -> None:
         """Take a session in."""
         self._connections[session] = connection
+        self._places.take(session)
+
+    def place(self, session: Session) -> float:
+        """Return the place of a session among all, from 0 to 1."""
+        return self._places[session]
 
     def leave(self, session: Session) -> None:
         """Let a session and all that it listens to go."""
         if self._connections.pop(session, None) is None:
             return
+        self._places.give_back(session)
         abandoned = [channel for channel in self._channels_of.pop(session, ()) if self._remove(session, channel)]
         if abandoned:
             self._interest.forget(abandoned)
@@ -173,8 +191,9 @@ class Hub:
         return self.spread_of(self.listeners(channel))
 
     def spread_of(self, clients: int) -> int:
-        """Return over how many milliseconds so many clients should spread what they all do."""
-        return clients * 1000 // self._refresh_rate
+        """Return over how many milliseconds so many clients of this server should spread what they all do."""
+        # Each server has its share of the rate.
+        return clients * 1000 * self._interest.servers // self._refresh_rate
 
     def gap_spread(self) -> int:
         """

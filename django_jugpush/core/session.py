@@ -145,15 +145,19 @@ class Session:
 
     # Life
 
-    def connect(self, protocol: str, *, now: float) -> None:
-        """Greet the client, or send it away if it does not speak version :data:`PROTOCOL_VERSION`."""
+    def connect(self, protocol: str, *, now: float, place: float) -> None:
+        """
+        Greet the client, or send it away if it does not speak version :data:`PROTOCOL_VERSION`.
+
+        ``place`` is its place among all clients, from 0 to 1.
+        """
         if protocol != str(PROTOCOL_VERSION):
             self.disconnect(DisconnectCode.UNKNOWN_PROTOCOL)
             return
         self._move_to(SessionState.CONNECTED)
         self._heartbeat.start(now)
         ping = round(self._heartbeat.interval * 1000)
-        self._replies.append(Connected(protocol=PROTOCOL_VERSION, client=self.client, ping=ping))
+        self._replies.append(Connected(protocol=PROTOCOL_VERSION, client=self.client, ping=ping, place=place))
 
     def tick(self, now: float, *, spread: int | None = None) -> bool:
         """Let time pass; ``spread`` goes along with a ping. Return whether anything follows from it."""
@@ -354,7 +358,7 @@ class Session:
         """
         Refuse a pending subscription. ``detail`` reaches the client only if the session explains.
 
-        A client that is to fetch its page again hands ``renew`` on, and waits a part of ``spread`` milliseconds.
+        A client that is to fetch its page again hands ``renew`` on, in its turn within ``spread`` milliseconds.
         """
         if command := self._subscriptions.settle(request):
             if command.token is not None and code is ErrorCode.DENIED:

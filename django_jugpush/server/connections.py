@@ -54,7 +54,7 @@ class Connections:
             await self._life.start()
         session = self._sessions[connection] = self._handshake.make_session(scope)
         self._hub.join(session, connection)
-        self._handshake.greet(session, scope, refusal=self._life.refusal)
+        self._handshake.greet(session, scope, place=self._hub.place(session), refusal=self._life.refusal)
         self._driver.drive(session)
 
     def receive(self, connection: Connection, data: bytes | str) -> None:

@@ -52,9 +52,11 @@ class Handshake:
             public_events=self._config.public_events,
         )
 
-    def greet(self, session: Session, scope: Scope, *, refusal: DisconnectCode | None) -> None:
+    def greet(self, session: Session, scope: Scope, *, place: float, refusal: DisconnectCode | None) -> None:
         """
         Greet a client, or send it away: because of ``refusal``, or of what its request is.
+
+        ``place`` is its place among all clients, from 0 to 1.
 
         Refused clients have a session as well: only a word that arrives tells a browser not to try again.
         """
@@ -63,7 +65,7 @@ class Handshake:
         elif not self._is_origin_allowed(scope):
             session.disconnect(DisconnectCode.ORIGIN_DENIED)
         else:
-            session.connect(_query(scope).get("protocol", ""), now=self._clock())
+            session.connect(_query(scope).get("protocol", ""), now=self._clock(), place=place)
         if session.code is not None:
             self._counts.refused[session.code] += 1
 

@@ -74,7 +74,7 @@ class RedisBus(Bus):
         return self.brokers[-1]
 
     def publish_again(self, publications):
-        self.broker()._publish(publications, "epoch", again=True)
+        self.broker()._publish(publications, again=True)
 
     def take_away(self):
         self.server.kill()

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from django_jugpush.brokers.redis import RedisBroker, RedisNames
+from django_jugpush.brokers.redis.connections import SENT_AT_ONCE, Connections
+from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
 from tests.brokers.ear import ear, publication, until
 from tests.redis_server import RedisServer, running_redis
@@ -42,6 +44,23 @@ def test_batch_takes_one_round_trip(redis_server):
     before = client.info("stats")["total_reads_processed"]
     broker.publish([publication(f"c{number}") for number in range(20)])
     assert client.info("stats")["total_reads_processed"] - before == 2  # the batch, and the question itself
+
+
+def test_long_batch_does_not_keep_redis_from_everything_else(redis_server):
+    """The script is given so many publications at once, or so many bytes."""
+    broker = RedisBroker(redis_server.url)
+    client = redis_server.client()
+
+    def calls(batch: list[Publication]) -> int:
+        before = client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+        broker.publish(batch)
+        return client.info("commandstats")["cmdstat_evalsha"]["calls"] - before
+
+    broker.publish([publication("warm-up")])
+    assert calls([publication(f"c{number}") for number in range(50)]) == 1
+    # The first brings the script along, which is another command.
+    assert calls([publication("news") for _ in range(120)]) == 2
+    assert calls([publication("news", b'"%s"' % (b"x" * 40_000)) for _ in range(3)]) == 2
 
 
 def test_names_hold_database_namespace_and_no_special_characters():
@@ -222,6 +241,23 @@ def test_publish_right_after_a_restart_arrives(own_redis):
         assert listener.get_message(timeout=5)["type"] == "psubscribe"
         broker.publish([publication("news")])
         assert listener.get_message(timeout=5)["type"] == "pmessage"
+
+
+def test_interruption_leaves_no_answer_to_what_comes_next(redis_server):
+    """As by Celery's soft time limit, when a part is sent already."""
+    connections = Connections(redis_server.url)
+
+    class TimeIsUp(Exception):
+        pass
+
+    def commands() -> Iterator[tuple[str, ...]]:
+        yield "BLPOP", "x" * SENT_AT_ONCE, "0.2"  # answers when the next has been sent
+        raise TimeIsUp
+
+    with pytest.raises(TimeIsUp):
+        connections.exchange(commands())
+    assert connections.exchange([("ECHO", "y")]) == [b"y"]
+    connections.close()
 
 
 def test_refused_publish_is_a_broker_error(own_redis):

@@ -166,7 +166,7 @@ def test_who_did_not_hear_what_is_lost_is_told_by_who_did(own_redis):
             await until(lambda: not one.feed.is_connected)
             await one.feed.stop()
             own_redis.start()
-            other.feed._reader._memory = reader.Memory(0, 0, 0)  # as if it had just begun, and had followed nothing
+            other.feed._reader._memory = reader.Memory(0, 0, 0, 1)  # as if it had just begun, and had followed nothing
             await other.feed.start(other.deliver)
             await other.feed.ready("tests:news")
             publish(10)
@@ -278,6 +278,33 @@ def test_beats_go_on(own_redis):
             since = client.hget(MEMORY, "since")
             await beat_after(client, now(client))
             assert client.hget(MEMORY, "since") == since
+
+    run(scenario)
+
+
+def test_servers_count_each_other(own_redis, monkeypatch):
+    """Those that are there, and those that were lately: an empty Redis knows of none."""
+    monkeypatch.setattr(reader, "SILENCE", 2.0)
+
+    async def scenario():
+        async with ear(own_redis.url) as one, ear(own_redis.url, "elsewhere"):
+            async with ear(own_redis.url) as other:
+                await until(lambda: (one.feed.servers, other.feed.servers) == (2, 2))
+                client = own_redis.client()
+                client.flushall()
+                counts = set()
+
+                def is_long_ago():
+                    counts.update([one.feed.servers, other.feed.servers])
+                    return beats(client) > flushed + 10 * reader.BEAT * 1000
+
+                flushed = now(client)
+                await until(is_long_ago)
+                assert counts == {2}
+            await until(lambda: one.feed.servers == 1)
+            assert [key for key in client.hkeys(MEMORY) if key.startswith("server:")] == [
+                f"server:{one.feed._reader._id}"
+            ]
 
     run(scenario)
 
@@ -651,9 +678,9 @@ def test_hole_in_a_stream_is_a_loss(own_redis):
 def test_batch_brings_its_script(own_redis):
     """Were it unknown to a part of it, that part would come late."""
     publish, client = Publisher(own_redis.url), own_redis.client()
-    publish(1, 2, 3)
+    publish(*range(120))
     client.script_flush()
-    publish(4, 5, 6)
+    publish(*range(120))
     assert "errorstat_NOSCRIPT" not in client.info("errorstats")
 
 
@@ -664,10 +691,10 @@ def test_forgotten_scripts_are_brought_again(own_redis):
         async with ear(own_redis.url) as one:
             await one.follow("news")
             publish, client = Publisher(own_redis.url), own_redis.client()
-            for numbers in ((1,), (2, 3, 4), (5,)):
+            for numbers in ((0,), range(1, 121), (121,)):
                 client.script_flush()
                 publish(*numbers)
-            assert await one.take(5) == ["1", "2", "3", "4", "5"]
+            assert await one.take(122) == [str(number) for number in range(122)]
             client.script_flush()
             await until(lambda: client.info("commandstats")["cmdstat_eval"]["calls"] >= 7)
             await one.nothing_before(publish.broker, "news")

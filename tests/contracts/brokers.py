@@ -503,6 +503,32 @@ class HistoryContract:
         bus.next()
         assert data(bus.read(channel)) == []
 
+    def test_batch_of_several_channels_is_numbered_in_each(self, bus, channel):
+        """And what the newest of each says of its history and of new subscribers counts."""
+        a, b = f"{channel}-a", f"{channel}-b"
+        bus.listen(a, b)
+        broker = bus.broker()
+        for first in (1, 4):
+            broker.publish(
+                [
+                    publication(a, b"%d" % first),
+                    publication(b, b"%d" % first, history=(2, 60)),
+                    publication(a, b"%d" % (first + 1)),
+                    publication(a, b"%d" % (first + 2), last=True),
+                    publication(b, b"%d" % (first + 2), history=(2, 60)),
+                ]
+            )
+        heard = [bus.next() for _ in range(10)]
+        assert [(one.channel, one.position.offset) for one in heard] == [
+            (name, offset + rounds * step)
+            for rounds in (0, 1)
+            for name, offset, step in [(a, 1, 3), (b, 1, 2), (a, 2, 3), (a, 3, 3), (b, 2, 2)]
+        ]
+        assert data(bus.read(a, heard[0].position)) == [b"2", b"3", b"4", b"5", b"6"]
+        assert data(bus.read(a)) == [b"6"]
+        assert data(bus.read(b, heard[6].position)) == [b"6"]
+        assert data(bus.read(b)) == []
+
     def test_again_publishes_nothing_twice(self, bus, channel, publish):
         """Only what did not arrive the first time."""
         heard = publish(1, 3)
@@ -510,6 +536,30 @@ class HistoryContract:
         assert [one["data"] for one in bus.take(2)] == [b"4", b"5"]
         replay = bus.read(channel, heard[0].position)
         assert data(replay) == [b"2", b"3", b"4", b"5"]
+
+    def test_again_knows_what_is_not_kept_by_what_came_after_it(self, bus, channel, publish):
+        """A batch may be longer than the history."""
+        publish(1, 5, history=(2, 60))
+        bus.publish_again(numbered(1, 6, channel=channel, history=(2, 60)))
+        assert bus.data() == b"6"
+
+    def test_again_looks_at_each_channel_for_itself(self, bus, channel, publish):
+        """The others may have had what this one has not."""
+        publish(1, 2)
+        bus.listen(f"{channel}-b")
+        both = [publication(name, data=b"%d" % n, id=f"id{n}") for n in (2, 3) for name in (channel, f"{channel}-b")]
+        bus.publish_again(both)
+        assert [(one["channel"], one["data"]) for one in bus.take(3)] == [
+            (f"{channel}-b", b"2"),
+            (channel, b"3"),
+            (f"{channel}-b", b"3"),
+        ]
+        for name in (channel, f"{channel}-b"):
+            before = bus.read(name).position
+            bus.broker().publish([publication(name, b"4")])
+            assert bus.next().position.offset == before.offset + 1
+            replay = bus.read(name, before)
+            assert (replay.is_complete, data(replay)) == (True, [b"4"])
 
     def test_again_finds_the_newest_where_nothing_is_kept(self, bus, channel, publish):
         publish(1, 1, history=(0, 0))

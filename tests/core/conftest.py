@@ -21,7 +21,7 @@ class Peer:
         self.now = 1000.0
 
     def connect(self, protocol="1"):
-        self.session.connect(protocol, now=self.now)
+        self.session.connect(protocol, now=self.now, place=0.5)
         return self.receive()
 
     def send(self, **word):

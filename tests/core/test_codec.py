@@ -135,8 +135,8 @@ def test_detail_quotes_little_of_what_was_sent():
     ("reply", "text"),
     [
         (
-            Connected(protocol=1, client="c" * 16, ping=25000),
-            '{"type":"connected","protocol":1,"client":"cccccccccccccccc","ping":25000}',
+            Connected(protocol=1, client="c" * 16, ping=25000, place=0.618034),
+            '{"type":"connected","protocol":1,"client":"cccccccccccccccc","ping":25000,"place":0.618034}',
         ),
         (Subscribed(id=1, channel="news"), '{"type":"subscribed","channel":"news","id":1}'),
         (

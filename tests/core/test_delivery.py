@@ -101,6 +101,8 @@ class World(RuleBasedStateMachine):
 
     # The hub's feed: one channel, always heard
 
+    servers = 1
+
     def listen(self, channels):
         """Be told of a first listener."""
 
@@ -186,7 +188,7 @@ class World(RuleBasedStateMachine):
         """Subscribe; from then on what is heard is kept."""
         if client.session is None:
             session = Session(client="c" * 16)
-            session.connect("1", now=0)
+            session.connect("1", now=0, place=0.5)
             session.data_to_send()
             self.hub.join(session, client)
             client.session = session

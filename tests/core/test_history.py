@@ -149,11 +149,18 @@ def test_channel_that_was_crowded_out_is_not_recovered():
     assert streams.read("tests:other", big.position, now=START + 10).is_complete
 
 
-@given(st.lists(st.integers(0, 5), max_size=30))
-def test_again_adds_nothing_twice(ids):
-    streams = Streams(now=START)
-    added = [streams.add(publication(number), now=START, again=True) for number in ids]
-    assert [int(one.id) for one in added if one] == list(dict.fromkeys(ids))
+@given(st.integers(0, 9), st.integers(0, 3))
+def test_again_adds_nothing_twice(number_added, kept):
+    """However little of what was added is kept."""
+    streams = Streams(now=START, default=(kept, 60))
+    batch = [publication(number) for number in range(9)]
+    for one in batch[:number_added]:
+        streams.add(one, now=START)
+    assert streams.without_known(batch) == batch[number_added:]
+    assert streams.without_known([publication(10, "other"), *batch]) == [
+        publication(10, "other"),
+        *batch[number_added:],
+    ]
 
 
 @pytest.mark.parametrize(

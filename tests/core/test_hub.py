@@ -48,6 +48,7 @@ class Interest:
 
     def __init__(self):
         self.channels = set()
+        self.servers = 1
 
     def listen(self, channels):
         for channel in channels:
@@ -174,6 +175,16 @@ def test_spread_grows_with_the_listeners(hub):
     words = [json.loads(frame) for frame in listeners[0].frames]
     assert [word.get("spread") for word in words] == [None, few * 20, MIN_SPREAD]
     assert hub.spread("shop:nobody") == 0
+
+
+def test_spread_grows_with_the_number_of_servers(hub, interest):
+    """They share the rate."""
+    for _ in range(100):
+        join(hub, "shop:news")
+    alone = 100 * 1000 // REFRESH_RATE
+    assert (hub.spread("shop:news"), hub.gap_spread()) == (alone, alone)
+    interest.servers = 3
+    assert (hub.spread("shop:news"), hub.gap_spread()) == (3 * alone, 3 * alone)
 
 
 def test_spread_of_a_gap_grows_with_all_clients(hub):

@@ -30,7 +30,7 @@ from .conftest import CLIENT, Peer, disconnect, error
 def test_connect_is_greeted_with_version_client_and_heartbeat():
     """The interval is told in milliseconds."""
     peer = Peer(ping_interval=2.5)
-    assert peer.connect() == [{"type": "connected", "protocol": 1, "client": CLIENT, "ping": 2500}]
+    assert peer.connect() == [{"type": "connected", "protocol": 1, "client": CLIENT, "ping": 2500, "place": 0.5}]
     assert peer.session.state is SessionState.CONNECTED
 
 
@@ -238,7 +238,7 @@ class AnyConversation(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.session = Session(client=CLIENT, max_subscriptions=3, ping_interval=10)
-        self.session.connect("1", now=0)
+        self.session.connect("1", now=0, place=0.5)
         self.now = 0.0
         self.requests = []
         self.listening = set()

@@ -18,7 +18,7 @@ def grant(channel="orders", **claims):
 
 def session(**options):
     connected = Session(client="c" * 16, **options)
-    connected.connect("1", now=0)
+    connected.connect("1", now=0, place=0.5)
     connected.data_to_send()
     return connected
 

@@ -1,11 +1,14 @@
-"""The pastebin with a database of its own, behind a strict Content-Security-Policy."""
+"""The pastebin with a database and a few pages of its own, behind a strict Content-Security-Policy."""
 
 from __future__ import annotations
 
 import os
 
 from testproject.settings import *  # noqa: F403
-from testproject.settings import DATABASES, MIDDLEWARE
+from testproject.settings import DATABASES, INSTALLED_APPS, MIDDLEWARE
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.e2e"]
+ROOT_URLCONF = "tests.e2e.urls"
 
 DATABASES["default"]["NAME"] = os.environ["PASTEBIN_DATABASE"]
 # The key tells the servers of one machine apart, so a demo that runs here hears nothing of the tests.

@@ -31,7 +31,7 @@ def begin(query=b"protocol=1", *, headers=(), scheme="wss", origins=None, refusa
     handshake = Handshake(config, counts, origin_allowed=origins or Origins(), clock=lambda: 100.0)
     scope = {"type": "any transport", "query_string": query, "headers": headers, "scheme": scheme}
     session = handshake.make_session(scope)
-    handshake.greet(session, scope, refusal=refusal)
+    handshake.greet(session, scope, place=0.25, refusal=refusal)
     assert counts.refused == ({session.code: 1} if session.code else {})
     (word,) = session.data_to_send()
     return session, word
@@ -41,7 +41,7 @@ def test_client_is_greeted():
     """By the id that it has, or by a new one."""
     session, word = begin(b"protocol=1&client=client-0123456789")
     assert session.state is SessionState.CONNECTED
-    assert word == Connected(protocol=1, client="client-0123456789", ping=5000)
+    assert word == Connected(protocol=1, client="client-0123456789", ping=5000, place=0.25)
     assert not session.tick(104.9) and session.tick(105.0)
     for query in (b"protocol=1", b"protocol=1&client=short", b"client=%22&protocol=1"):
         assert is_client_id(begin(query)[0].client)

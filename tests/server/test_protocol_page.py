@@ -32,6 +32,7 @@ def test_conversation_happens_as_written(serve, monkeypatch):
             else authorize(channel, token and channel)
         ),
     )
+    monkeypatch.setattr(served.push.hub, "place", lambda session: 0.618034)
     path, _, query = first.removeprefix("→ GET ").partition("?")
     with served.peer(greet=False, path=path, query=query) as peer:
         for line in lines:

@@ -14,7 +14,7 @@ from .test_http import wait_until
 
 def session_of(user, namespace="a"):
     session = Session(client="client-0123456789")
-    session.connect("1", now=0)
+    session.connect("1", now=0, place=0.5)
     session.receive_data('{"type":"subscribe","channel":"x"}', now=0)
     (event,) = session.events_received()
     session.accept(event.request, Grant(channel="x", user=user, login=user, namespace=namespace))

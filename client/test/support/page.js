@@ -54,10 +54,13 @@ console.error = (text) => errors.push(String(text));
 
 export const tick = (ms) => mock.timers.tick(ms);
 
+/** Later in each test than in those before. */
+let clock = 0;
+
 /** Forget what other tests have left behind. */
 export function reset() {
   mock.timers.reset();
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mock.timers.enable({ apis: ["setTimeout", "Date"], now: (clock += 1e9) });
   FakeSocket.all = [];
   reloads = 0;
   warnings.length = errors.length = 0;

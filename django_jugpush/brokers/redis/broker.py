@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import NoScriptError
 
 from django_jugpush.brokers.base import Broker, BrokerConfig
-from django_jugpush.core.history import DEFAULT_HISTORY, make_epoch
+from django_jugpush.core.history import DEFAULT_HISTORY
 from django_jugpush.core.publication import Publication
 
 from .connections import ConnectionBroken, Connections, check
 from .feed import RedisFeed
 from .names import RedisNames, read_url
-from .scripts import PUBLISH, Argument, encode
+from .scripts import Argument
+from .slices import Slice, in_slices
 
 __all__ = ["RedisBroker"]
 
@@ -60,55 +62,35 @@ class RedisBroker(Broker):
         if not publications:
             return
         began = time.monotonic()
-        epoch = make_epoch()
         try:
-            self._publish(publications, epoch)
+            self._publish(publications)
         except ConnectionBroken:
             if time.monotonic() - began > RETRY_WITHIN:
                 raise
             # It had died with another Redis, or took with it what this one answered.
-            self._publish(publications, epoch, again=True)
+            self._publish(publications, again=True)
 
     def close(self) -> None:
         self._connections.close()
 
-    def _publish(self, publications: Sequence[Publication], epoch: str, *, again: bool = False) -> None:
-        # A batch brings the script along. Were that unknown to the first of them and, because somebody else brought it
-        # just then, not to the next, they would change places.
-        commands = [
-            self._command(one, epoch, again=again, in_full=number == 0 and len(publications) > 1)
-            for number, one in enumerate(publications)
-        ]
-        sent = time.time()
-        answers = self._connections.exchange(commands)
-        self.skew = self._clock.read(answers[0], sent, time.time())
-        if all(type(answer) is bytes for answer in answers):  # positions, as nearly always
-            return
-        unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if unknown:
-            commands = [self._command(publications[number], epoch, again=again, in_full=True) for number in unknown]
-            answers = [answer for answer in answers if not isinstance(answer, NoScriptError)]
-            answers += self._connections.exchange(commands)
-        check(answers)
+    def _publish(self, publications: Sequence[Publication], *, again: bool = False) -> None:
+        command = partial(Slice.command, names=self.names, history=self._history, again=again)
+        slices: list[Slice] = []
 
-    def _command(
-        self, publication: Publication, epoch: str, *, again: bool, in_full: bool = False
-    ) -> tuple[Argument, ...]:
-        """Return what publishes it."""
-        names = self.names.of(publication.full_name)
-        length, seconds = publication.history or self._history
-        return PUBLISH.call(
-            (names.meta, names.stream),
-            names.channel,
-            encode(publication),
-            publication.id,
-            epoch,
-            length,
-            round(seconds * 1000),
-            1 if publication.last and not publication.stale and bytes(publication.data) != b"null" else 0,
-            1 if again else 0,
-            in_full=in_full,
-        )
+        def commands() -> Iterator[Sequence[Argument]]:
+            for one, is_followed in in_slices(publications):
+                # The first of several brings the script along. Were that unknown to it and, because somebody else
+                # brought it just then, not to the next, they would change places.
+                yield command(one, in_full=is_followed and not slices)
+                slices.append(one)
+
+        sent = time.time()
+        answers = self._connections.exchange(commands())
+        self.skew = self._clock.read(answers[0], sent, time.time())
+        check([answer for answer in answers if not isinstance(answer, NoScriptError)])
+        unknown = [one for one, answer in zip(slices, answers, strict=True) if isinstance(answer, NoScriptError)]
+        if unknown:
+            check(self._connections.exchange(command(one, in_full=True) for one in unknown))
 
 
 class _Clock:
@@ -119,11 +101,10 @@ class _Clock:
         self._took = float("inf")
         self._read_at = 0.0
 
-    def read(self, position: Any, sent: float, received: float) -> float:
-        """Take note of the position that was given to something between two moments."""
+    def read(self, ms: Any, sent: float, received: float) -> float:
+        """Take note of what Redis's showed between two moments; of an error nothing."""
         took = received - sent
-        if isinstance(position, bytes) and (took <= self._took or received - self._read_at > CLOCK_LASTS):
-            ms = int(position.rpartition(b"-")[2])
+        if isinstance(ms, int) and (took <= self._took or received - self._read_at > CLOCK_LASTS):
             self._skew = (ms + 0.5) / 1000 - (sent + received) / 2
             self._took, self._read_at = took, received
         return self._skew

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis
@@ -26,10 +27,12 @@ ANSWER_TIMEOUT = 0.8
 MAX_CONNECTIONS = 2**31
 """No limit: there are as many as threads that publish at the same time. redis-py refuses the 101st unless told."""
 
-SENT_AT_ONCE = 50
-"""Commands in one write, so that Redis begins while the next are packed."""
+SENT_AT_ONCE = 8 * 1024
+"""Bytes in one write, if there are so many, so that Redis begins while the next commands are made."""
 
 _pack: Callable[[Sequence[Argument]], bytes] = pack_command  # type: ignore[assignment] # the stubs know one argument
+
+_BROKEN = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 _UNABLE = (BusyLoadingError, MasterDownError, ReadOnlyError)
 """Answers of a Redis that only starts, or is not, or not yet, the one to write to."""
@@ -43,54 +46,59 @@ class Connections:
     """Those of one process to one Redis, one for each thread that publishes at this moment."""
 
     def __init__(self, url: str) -> None:
-        # Not Redis.from_url(): such a client closes its pool when it goes, and a forked child, where a lock of the
-        # pool may be held by a thread that is not there, would not come to its end.
-        self._pool = redis.ConnectionPool.from_url(
+        # The pool makes them, and is not asked for them: it counts, times and locks for as long as it takes to send.
+        # And in a forked child a lock of it may be held by a thread that is not there.
+        self._make: Callable[[], Any] = redis.ConnectionPool.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=CONNECT_TIMEOUT,
             socket_timeout=ANSWER_TIMEOUT,
             max_connections=MAX_CONNECTIONS,
-        )
+        ).make_connection
+        self._idle: list[Any] = []
+        self._process = os.getpid()
 
-    def exchange(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    def exchange(self, commands: Iterable[Sequence[Argument]]) -> list[Any]:
         """
-        Send commands in one go, and return the answers to them. Errors are among those.
+        Send commands in one go, while more are made, and return the answers to them. Errors are among those.
 
         Raises:
             ConnectionBroken: If the connection did not last until the end.
             BrokerUnavailable: If there was none.
             BrokerError: If Redis refuses the account.
         """
-        if not commands:
-            return []
         # Not a pipeline of redis-py: into an error it puts the command, so the data, and that goes into a log.
-        connection = self._connect()
+        connection = self._take()
         try:
-            for start in range(0, len(commands), SENT_AT_ONCE):
-                # By hiredis itself: redis-py takes three times as long to hand it over.
-                packed = map(_pack, commands[start : start + SENT_AT_ONCE])
-                connection.send_packed_command([b"".join(packed)])
-            answers = [_answer(connection) for _ in commands]
-            if any(type(answer) in _UNABLE for answer in answers):
-                connection.disconnect()  # what has this address may be another one next time
-            return answers
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            raise ConnectionBroken(f"Redis cannot be reached: {error}") from error
-        finally:
-            self._pool.release(connection)
+            number = _send(connection, commands)
+            answers = [_answer(connection) for _ in range(number)]
+        except BaseException as error:
+            # A task that was told to end in the middle leaves answers behind that the next would take for its own.
+            connection.disconnect()
+            if isinstance(error, _BROKEN):
+                raise ConnectionBroken(f"Redis cannot be reached: {error}") from error
+            raise
+        if any(type(answer) in _UNABLE for answer in answers):
+            connection.disconnect()  # what has this address may be another one next time
+        self._idle.append(connection)
+        return answers
 
     def close(self) -> None:
         """Close those that are not in use. There will be others when they are needed."""
-        self._pool.disconnect()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.disconnect()
 
-    def _connect(self) -> Any:
+    def _take(self) -> Any:
+        if self._process != os.getpid():  # after a fork, those that are there are the parent's
+            self._process, self._idle = os.getpid(), []
         try:
-            return self._pool.get_connection()
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error
-        except redis.RedisError as error:
-            raise BrokerError(f"Redis refused the publications: {error}") from error
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._make()
+        if not _is_open(connection):
+            _open(connection)
+        return connection
 
 
 def check(answers: Sequence[Any]) -> None:
@@ -100,6 +108,43 @@ def check(answers: Sequence[Any]) -> None:
             raise BrokerUnavailable(f"Redis takes no publications: {answer}")
         if isinstance(answer, Exception):
             raise BrokerError(f"Redis refused a publication: {answer}")
+
+
+def _is_open(connection: Any) -> bool:
+    """Tell whether it is, as far as can be seen, and has nothing to say: Redis says why it closes one."""
+    try:
+        return connection.is_connected and not connection.can_read()
+    except _BROKEN:
+        return False
+
+
+def _open(connection: Any) -> None:
+    connection.disconnect()
+    try:
+        connection.connect()
+    except _BROKEN as error:
+        raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error
+    except redis.RedisError as error:
+        raise BrokerError(f"Redis refused the publications: {error}") from error
+
+
+def _send(connection: Any, commands: Iterable[Sequence[Argument]]) -> int:
+    """Send commands, and return how many they were."""
+    waiting: list[bytes] = []
+    number = size = 0
+    for command in commands:
+        # By hiredis itself: redis-py takes three times as long to hand it over.
+        packed = _pack(command)
+        waiting.append(packed)
+        number += 1
+        size += len(packed)
+        if size >= SENT_AT_ONCE:
+            connection.send_packed_command([b"".join(waiting)])
+            waiting.clear()
+            size = 0
+    if waiting:
+        connection.send_packed_command([b"".join(waiting)])
+    return number
 
 
 def _answer(connection: Any) -> Any:

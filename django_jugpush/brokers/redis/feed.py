@@ -115,6 +115,10 @@ class RedisFeed(Feed):
         self._leaving: dict[str, float] = {}  # name → when; in that order, as all linger equally long
         self._changed = asyncio.Event()
 
+    @property
+    def servers(self) -> int:
+        return self._reader.servers
+
     async def start(self, deliver: Deliver) -> None:
         self._deliver = deliver
         self._task = asyncio.create_task(self._keep_connected(), name="jugpush-redis-feed")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import sys
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import Any
@@ -65,12 +67,19 @@ class Reader:
         self.names = names
         self._key = names.memory(namespace)
         self._forgotten = forgotten
-        self._memory = Memory(since=NEVER, beat=0, back=0)
+        self._memory = Memory(since=NEVER, beat=0, back=0, servers=1)
+        self._id = secrets.token_urlsafe(6)
+        self._crowd = _Crowd()
         self._is_connected = False
         # Equal questions are asked once, but only while they wait: to what has been asked already the answer may be
         # older than what was delivered since.
         self._questions: dict[Hashable, _Question] = {}
         self._asked = asyncio.Event()
+
+    @property
+    def servers(self) -> int:
+        """How many push servers follow this Redis, or did lately: one that has lost its data knows of none at first."""
+        return self._crowd.most
 
     async def connect(self, client: redis.asyncio.Redis) -> None:
         """Find out what Redis remembers, before it is asked for anything."""
@@ -79,11 +88,11 @@ class Reader:
             memory, _ = await _send(
                 client,
                 [
-                    FOLLOW.call([self._key], *self._follow_arguments(), 1, in_full=True),
+                    FOLLOW.call([self._key], *self._follow_arguments(is_new=True), in_full=True),
                     READ.call([self._key, self._key], *since_arguments(None), in_full=True),
                 ],
             )
-            self._memory = Memory(*map(int, _checked(memory)))
+            self._take(memory)
         except OutOfMemoryError:
             self._memory = self._memory._replace(since=NEVER)
         self._is_connected = True
@@ -190,14 +199,38 @@ class Reader:
             question.settle(answer)
 
     async def _follow(self, client: redis.asyncio.Redis) -> None:
-        [answer] = await _send(client, [FOLLOW.call([self._key], *self._follow_arguments(), 0)])
+        [answer] = await _send(client, [FOLLOW.call([self._key], *self._follow_arguments(is_new=False))])
         with contextlib.suppress(OutOfMemoryError):  # which forgets nothing, and can be read
-            before, self._memory = self._memory, Memory(*map(int, _checked(answer)))
+            before = self._memory
+            self._take(answer)
             if self._memory.since != before.since:
                 self._forgotten()
 
-    def _follow_arguments(self) -> tuple[Argument, Argument]:
-        return self._memory.beat or "", int(SILENCE * 1000)
+    def _follow_arguments(self, *, is_new: bool) -> tuple[Argument, ...]:
+        return self._memory.beat or "", int(SILENCE * 1000), int(is_new), self._id
+
+    def _take(self, answer: Any) -> None:
+        self._memory = Memory(*map(int, _checked(answer)))
+        self._crowd.add(self._memory.servers, asyncio.get_running_loop().time())
+
+
+class _Crowd:
+    """The most of what was counted in the last :data:`SILENCE` seconds."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque()
+
+    def add(self, count: int, now: float) -> None:
+        # What is older and no more will never be the most again.
+        while self._counts and (self._counts[-1][1] <= count):
+            self._counts.pop()
+        self._counts.append((now, count))
+        while self._counts[0][0] < now - SILENCE:
+            self._counts.popleft()
+
+    @property
+    def most(self) -> int:
+        return self._counts[0][1] if self._counts else 1
 
 
 class _Question:

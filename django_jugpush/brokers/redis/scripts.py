@@ -88,7 +88,7 @@ def since_arguments(since: Position | None) -> tuple[Argument, ...]:
 
 
 class Memory(NamedTuple):
-    """What the script that follows found, in milliseconds."""
+    """What the script that follows found; moments are in milliseconds."""
 
     since: int
     """From when on nothing is forgotten without a trace."""
@@ -98,6 +98,9 @@ class Memory(NamedTuple):
 
     back: int
     """When a Redis came back that was older than it had been; 0 if none ever did."""
+
+    servers: int
+    """How many push servers follow it."""
 
     def covers(self, since: Position) -> bool:
         """Tell whether all that was published after a position is remembered, or not there though it should be."""
