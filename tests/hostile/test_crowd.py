@@ -17,8 +17,7 @@ import pytest
 
 from tests.redis_server import running_redis
 from tests.runserver.conftest import free_port
-
-from .wire import HANDSHAKE, PONG, TEXT, frame
+from tests.wire import HANDSHAKE, PONG, TEXT, frame
 
 pytestmark = pytest.mark.processes
 
