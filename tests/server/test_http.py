@@ -292,6 +292,13 @@ def test_other_upgrades_are_answered_as_requests(served, caplog):
     assert not caplog.records
 
 
+def test_messages_do_not_wait_for_one_another(served):
+    """Whatever listening socket the server was given."""
+    with served.peer():
+        (protocol,) = served.uvicorn.server_state.connections
+        assert protocol.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 # Numbers
 
 
