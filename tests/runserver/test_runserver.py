@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from .conftest import free_port, wait_until_served
+from .conftest import PATIENCE, free_port, wait_until_served
 
 pytestmark = pytest.mark.processes
 
@@ -285,10 +285,15 @@ def test_every_open_page_may_come_back_at_once(site):
     server = site.runserver("--noreload")
     host, _, port = server.url.partition(":")
     os.kill(server.process.pid, signal.SIGSTOP)
-    with ExitStack() as connections:
-        for _ in range(100):
-            connections.enter_context(socket.create_connection((host, int(port)), timeout=0.5))
+    with ExitStack() as opened:
+        connections = [
+            opened.enter_context(socket.create_connection((host, int(port)), timeout=0.5)) for _ in range(100)
+        ]
+        for connection in connections:
+            connection.sendall(b"GET /juggernaut/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            connection.settimeout(PATIENCE)
         os.kill(server.process.pid, signal.SIGCONT)
+        assert {connection.recv(12) for connection in connections} == {b"HTTP/1.1 200"}
 
 
 def test_public_url_without_a_path_leaves_the_port_to_the_site(site):

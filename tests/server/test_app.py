@@ -126,9 +126,10 @@ def test_drain_waits_for_those_who_are_here_and_not_for_those_who_were():
 
 def test_strangers_are_no_fault():
     """A connection may be reported lost, or sent away, after it is gone or before it was there."""
-    push = make_push()
-    push.disconnect(Connection(), DisconnectCode.SLOW)
-    push.connection_lost(Connection())
+    push, stranger = make_push(), Connection()
+    push.disconnect(stranger, DisconnectCode.SLOW)
+    push.connection_lost(stranger)
+    assert (stranger.frames, stranger.closed, len(push.hub)) == ([], None, 0)
 
 
 @pytest.mark.parametrize(

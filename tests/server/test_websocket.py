@@ -48,8 +48,8 @@ def test_client_without_a_proper_name_is_given_one(served, name):
 @pytest.mark.parametrize("path", ["/juggernaut/websocket", "/websocket"])
 def test_door_is_under_the_mount_point_and_without_it(served, path):
     """A proxy may strip it or not."""
-    with served.peer(path=path):
-        pass
+    with served.peer(path=path) as peer:
+        assert peer.subscribe("open")["type"] == "subscribed"
 
 
 @pytest.mark.parametrize("path", ["/", "/juggernaut/", "/juggernaut", "/juggernaut/websocket/", "/juggernaut/nothing"])
@@ -77,8 +77,8 @@ def test_foreign_origin_is_sent_away_by_a_word(served):
 
 def test_same_origin_connects(served):
     """The origin is asked about, not the Host header."""
-    with served.peer(origin="http://127.0.0.1"):
-        pass
+    with served.peer(origin="http://127.0.0.1") as peer:
+        assert peer.subscribe("open")["type"] == "subscribed"
 
 
 # Subscribing and publishing
