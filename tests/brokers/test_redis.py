@@ -161,18 +161,30 @@ def test_server_that_starts_before_redis_hears_it_later(own_redis):
     run(scenario)
 
 
-def test_strange_message_is_ignored(redis_server):
+STRANGE = {
+    "nothing": b"",
+    "half a value": b"{",
+    "a list": b"[]",
+    "no publication": b'{"id":1}',
+    "no text": b"\xff",
+    "too deep": b"[" * 100_000,
+    "of another project": b'{"id":"1","channel":"news","namespace":"other"}',  # who may publish here may not there
+    "of another channel": b'{"id":"1","channel":"other","namespace":"tests"}',
+}
+
+
+@pytest.mark.parametrize("message", STRANGE.values(), ids=STRANGE)
+def test_strange_message_is_ignored(redis_server, caplog, message):
     """Something else that publishes into the project's names does no harm."""
 
     async def scenario():
         async with ear(redis_server.url) as one:
             await one.listen("news")
-            foreign = b'{"id":"1","channel":"news","namespace":"other"}'  # whoever may publish here may not there
-            for message in (b"", b"{", b"[]", b'{"id":1}', b"\xff", b"[" * 100_000, foreign):
-                redis_server.client().publish("tests:0:c:news", message)
+            redis_server.client().publish("tests:0:c:news", b"e:1-1 " + message)
             await one.nothing_before(RedisBroker(redis_server.url), "news")
 
     run(scenario)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_feed_survives_a_fault_of_its_server(own_redis, caplog):
