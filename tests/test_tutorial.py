@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +18,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.site import heed_interrupts
 from tests.papers import DOCS, ROOT, commands, markdown_blocks, rst_blocks
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.chromium, pytest.mark.processes]
 
@@ -31,9 +31,7 @@ class Follower:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.prelude = ""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.environ = {
             name: value
             for name, value in os.environ.items()

@@ -10,8 +10,9 @@ import time
 import pytest
 
 from django_jugpush.brokers.redis import RedisFeed
+from tests.ports import free_port
 from tests.redis_server import running_redis
-from tests.runserver.conftest import PATIENCE, free_port, wait_until_served
+from tests.runserver.conftest import PATIENCE, wait_until_served
 
 pytestmark = pytest.mark.processes
 

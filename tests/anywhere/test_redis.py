@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from django_jugpush.brokers.redis import RedisFeed
-from tests.runserver.conftest import PATIENCE, free_port, wait_until_served
+from tests.ports import free_port
+from tests.runserver.conftest import PATIENCE, wait_until_served
 
 from .conftest import SHELL, event, program
 

@@ -21,8 +21,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect, unix_connect
 
+from tests.ports import free_port
 from tests.redis_server import running_redis
-from tests.runserver.conftest import PATIENCE, free_port
+from tests.runserver.conftest import PATIENCE
 from tests.runserver.test_runserver import BANNER, PUBLISH, announcements, news
 
 pytestmark = pytest.mark.processes

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.redis_server import running_redis
-from tests.runserver.conftest import free_port
 from tests.wire import HANDSHAKE, PONG, TEXT, frame
 
 pytestmark = pytest.mark.processes

@@ -10,8 +10,9 @@ import urllib.request
 import pytest
 from websockets.sync.client import connect
 
+from tests.ports import free_port
 from tests.redis_server import running_redis
-from tests.runserver.conftest import PATIENCE, free_port, wait_until_served
+from tests.runserver.conftest import PATIENCE, wait_until_served
 from tests.runserver.test_runserver import BANNER, PUBLISH, SHIPPED, announcements, news
 
 pytestmark = pytest.mark.processes

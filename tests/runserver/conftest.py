@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.e2e.site import heed_interrupts
+from tests.ports import free_port
 
 PROJECT = Path(__file__).parent / "project"
 PATIENCE = 20.0
@@ -195,11 +196,6 @@ class Site:
 
     def shell(self, code, **environment):
         return self.manage("shell", "-c", code, **environment)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def wait_until_served(server):

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from .conftest import PATIENCE, free_port, wait_until_served
+from tests.ports import free_port
+
+from .conftest import PATIENCE, wait_until_served
 
 pytestmark = pytest.mark.processes
 
