@@ -12,7 +12,6 @@ import pytest
 import redis
 
 from tests.papers import DOCS, commands, rst_blocks
-from tests.redis_server import running_redis
 from tests.runserver.conftest import PATIENCE, Site
 
 PROJECT = Path(__file__).parent / "project"
@@ -47,12 +46,6 @@ class Ear:
     def close(self):
         self._pubsub.close()
         self._client.close()
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 
 from django_jugpush.brokers.redis import RedisFeed
 from tests.ports import free_port
-from tests.redis_server import running_redis
 from tests.runserver.conftest import PATIENCE, wait_until_served
 
 pytestmark = pytest.mark.processes
@@ -48,12 +47,6 @@ class Load:
             except Exception as error:
                 self.failures.append(error)
             self.requests.append(time.monotonic() - began)
-
-
-@pytest.fixture
-def own_redis(tmp_path):
-    with running_redis(tmp_path) as server:
-        yield server
 
 
 def serve(site, *arguments):

@@ -25,12 +25,6 @@ def wait_until_heard(url, channel):
             time.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
 @pytest.fixture
 def serve(redis_server):
     """A function that starts a push server on this Redis, or on the one that is given."""

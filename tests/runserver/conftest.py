@@ -22,7 +22,7 @@ from tests.e2e.site import heed_interrupts
 from tests.ports import free_port
 
 PROJECT = Path(__file__).parent / "project"
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which what is waited for is not coming: the machine may be busy."""
 
 

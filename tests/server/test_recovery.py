@@ -18,17 +18,10 @@ from django_jugpush.core.grants import Grant
 from django_jugpush.core.history import PAGE_LENGTH
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
-from tests.redis_server import running_redis
 
 from .conftest import NAMESPACE, TIMEOUT, Served
 
 CHANNEL = "open:news"
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(params=["local", "redis"])
