@@ -308,3 +308,19 @@ test("who comes while the connection is down has missed only what the others hav
   assert.deepEqual(heard, ["subscribed", "stale gap 0"]);
   assert.equal(sinceNext(), "e:5-1600");
 });
+
+test("who comes late and lets go at once is not told what it has missed", async () => {
+  jug.subscribe("news", () => {}, { since: T });
+  connect();
+  answer({ position: "e:5-1005" });
+  const late = new Juggernaut({ url: `/recovery-${count}/`, lazy: true });
+  const heard = [];
+  late.on("stale", ({ reason }) => heard.push(reason));
+  late.subscribe("news", () => {}, { since: T });
+  late.unsubscribe("news");
+  await settle();
+  assert.deepEqual(heard, []);
+  late.subscribe("news", () => {}, { since: T });
+  await settle();
+  assert.deepEqual(heard, ["gap"]);
+});
