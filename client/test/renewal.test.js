@@ -5,7 +5,6 @@ import { pass, setHidden, warnings } from "./support/page.js";
 import { FakeSocket } from "./support/socket.js";
 import {
   SCRIPT,
-  answer,
   asked,
   grant,
   letGo,

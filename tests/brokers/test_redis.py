@@ -161,6 +161,8 @@ async def test_feed_survives_a_fault_of_its_server(own_redis, caplog):
         one.feed._deliver = deliver
         assert (await one.next()).stale == "gap"
         await one.nothing_before(RedisBroker(own_redis.url), "news")
+        own_redis.client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await one.nothing_before(RedisBroker(own_redis.url), "news")
     assert "ZeroDivisionError" in caplog.text
 
 
