@@ -11,6 +11,21 @@ from tests.redis_server import running_redis
 pytest.register_assert_rewrite("tests.contracts")
 
 
+class Clock:
+    """A time that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """What tells the time of a test."""
+    return Clock()
+
+
 @pytest.fixture
 def alice(django_user_model):
     """A user."""

@@ -24,6 +24,14 @@ pytestmark = [pytest.mark.chromium, pytest.mark.processes]
 
 START_TIMEOUT = 60
 
+TERMINAL = {
+    "stdin": subprocess.DEVNULL,
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.STDOUT,
+    "text": True,
+}
+"""Where nobody types, and everything is read."""
+
 
 class Follower:
     """Does what a reader does: runs commands in one directory, writes files, starts the site."""
@@ -50,14 +58,7 @@ class Follower:
             self.prelude = f"{command} && "
             return
         result = subprocess.run(
-            ["bash", "-c", self.prelude + command],
-            cwd=self.directory,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
+            ["bash", "-c", self.prelude + command], timeout=120, **TERMINAL, cwd=self.directory, env=self.environ
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}"
         if command == "python -m venv .venv":
@@ -82,12 +83,9 @@ class Follower:
         """Run ``runserver`` until it says that push is ready; stop it as Ctrl-C does."""
         process = subprocess.Popen(
             ["bash", "-c", f"{self.prelude}exec python manage.py runserver 127.0.0.1:{self.port}"],
+            **TERMINAL,
             cwd=self.directory,
             env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
             preexec_fn=heed_interrupts,
         )

@@ -47,6 +47,15 @@ def works(site, server):
     return True
 
 
+def is_reached_by_its_address(site, server):
+    """Show that a process reaches a client of this server where it finds none that is announced."""
+    client = server.client("banner")
+    address = json.dumps({"SERVER_URL": f"http://{server.url}/juggernaut/"})
+    site.shell(PUBLISH, TMPDIR="/nonexistent", SITE_JUGPUSH=address)
+    assert news(client) == BANNER
+    return True
+
+
 @pytest.mark.parametrize("arguments", [[], ["--noreload"], ["--nothreading"], ["--noreload", "--nothreading"]])
 def test_saved_row_and_other_process_reach_a_client(site, arguments):
     """On one port, with every way of running."""
@@ -231,14 +240,7 @@ def test_whichever_runserver_comes_next_is_used(site):
 
 def test_container_is_reached_by_its_address(site):
     """With SERVER_URL nothing is looked for: the publication goes to the web server's own port."""
-    server = site.runserver("--noreload")
-    client = server.client("banner")
-    elsewhere = {
-        "TMPDIR": "/nonexistent",
-        "SITE_JUGPUSH": json.dumps({"SERVER_URL": f"http://{server.url}/juggernaut/"}),
-    }
-    site.shell(PUBLISH, **elsewhere)
-    assert news(client) == BANNER
+    assert is_reached_by_its_address(site, site.runserver("--noreload"))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--noreload"], ["--noasgi"]])
