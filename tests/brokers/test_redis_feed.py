@@ -53,6 +53,22 @@ async def test_broken_connection_is_no_gap(own_redis):
 
 
 @asynchronous
+async def test_quiet_redis_is_not_taken_for_a_lost_one(own_redis, caplog):
+    """Where nobody publishes, the push server asks whether Redis is there, and is content with the answer."""
+    client = own_redis.client()
+
+    def pings():
+        return client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)
+
+    async with ear(own_redis.url, ping_interval=0.02) as one:
+        await one.follow("news")
+        before = pings()
+        await until(lambda: pings() >= before + 5)
+        assert one.feed.is_connected
+    assert not caplog.messages
+
+
+@asynchronous
 async def test_outage_longer_than_the_history_is_a_gap(own_redis):
     publish = Publisher(own_redis.url)
     async with ear(own_redis.url) as one:
