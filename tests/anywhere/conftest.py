@@ -12,7 +12,8 @@ import pytest
 import redis
 
 from tests.papers import DOCS, commands, rst_blocks
-from tests.runserver.conftest import PATIENCE, Site
+from tests.runserver.conftest import Site
+from tests.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent / "project"
 BLOCKS = rst_blocks((DOCS / "howto" / "publish.rst").read_text())

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from tests.ports import free_port
-from tests.runserver.conftest import PATIENCE, wait_until_served
+from tests.runserver.conftest import wait_until_served
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.processes
 

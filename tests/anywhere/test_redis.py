@@ -11,7 +11,8 @@ import pytest
 
 from django_jugpush.brokers.redis import RedisFeed
 from tests.ports import free_port
-from tests.runserver.conftest import PATIENCE, wait_until_served
+from tests.runserver.conftest import wait_until_served
+from tests.waiting import PATIENCE
 
 from .conftest import SHELL, event, program
 

@@ -12,8 +12,9 @@ from websockets.sync.client import connect
 
 from tests.ports import free_port
 from tests.redis_server import running_redis
-from tests.runserver.conftest import PATIENCE, wait_until_served
+from tests.runserver.conftest import wait_until_served
 from tests.runserver.test_runserver import BANNER, PUBLISH, SHIPPED, announcements, is_reached_by_its_address, news
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.processes
 

@@ -20,10 +20,9 @@ from websockets.sync.client import connect
 
 from tests.e2e.site import heed_interrupts
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent / "project"
-PATIENCE = 60.0
-"""Seconds after which what is waited for is not coming: the machine may be busy."""
 
 
 class Server:

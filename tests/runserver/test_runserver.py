@@ -12,8 +12,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
-from .conftest import PATIENCE, wait_until_served
+from .conftest import wait_until_served
 
 pytestmark = pytest.mark.processes
 

@@ -19,17 +19,10 @@ from django_jugpush.server import http as limits
 from django_jugpush.server.guard import EXTRA, Drop, Guard, Ticket, _file_limit
 from django_jugpush.server.proxies import DEFAULT_PROXIES, Proxies
 from django_jugpush.server.turns import Turns
+from tests.waiting import wait_until
 from tests.wire import HANDSHAKE, PING, TEXT, UPGRADE, frame, receive_until
 
 from .conftest import TIMEOUT
-
-
-def wait_until(is_so):
-    """Wait for something of another thread."""
-    deadline = time.monotonic() + TIMEOUT
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def let_pass(served, seconds):

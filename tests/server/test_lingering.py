@@ -7,6 +7,7 @@ import struct
 import time
 
 from django_jugpush.server import lingering, websocket
+from tests.waiting import wait_until
 from tests.wire import HANDSHAKE, TEXT, frame_length, receive_until
 
 from .conftest import TIMEOUT
@@ -38,10 +39,7 @@ def test_client_that_reads_nothing_is_cut_off_in_the_end(serve, monkeypatch):
         peer.subscribe("open")
         while served.push.hub.channels():
             served.publish("open", "x" * 50_000)
-        deadline = time.monotonic() + TIMEOUT
-        while served.uvicorn.server_state.connections:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not served.uvicorn.server_state.connections)
 
 
 def test_server_that_stops_does_not_wait_for_it(serve):

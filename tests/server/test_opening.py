@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 import pytest
 
 from django_jugpush.core.codes import ErrorCode
+from tests.waiting import wait_until
 
 from .conftest import TIMEOUT, MemoryFeed, Served
 
@@ -42,18 +42,11 @@ def served():
     served.stop()
 
 
-def until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def ask(served, peer, channel, **word):
     """Subscribe, and return when the server waits for its feed."""
     waits = served.feed.waits
     peer.send(type="subscribe", channel=channel, **{"id": 1} | word)
-    until(lambda: served.feed.waits == waits + 1)
+    wait_until(lambda: served.feed.waits == waits + 1)
 
 
 def hear(served, channel):
@@ -75,7 +68,7 @@ def test_answer_waits_until_the_channel_is_heard(served):
         assert alive(peer)
         hear(served, "open:a")
         assert peer.receive() == {"type": "subscribed", "id": 1, "channel": "open:a"}
-        until(lambda: len(served.push._opening) == 0)
+        wait_until(lambda: len(served.push._opening) == 0)
 
 
 def test_what_is_published_meanwhile_comes_after_the_answer(served):
@@ -131,7 +124,7 @@ def test_withdrawn_subscription_is_forgotten(served):
         served.publish("open:a", 1)
         peer.send(type="unsubscribe", id=2, channel="open:a")
         assert peer.receive() == {"type": "unsubscribed", "id": 2, "channel": "open:a"}
-        until(lambda: len(served.push._opening) == 0)
+        wait_until(lambda: len(served.push._opening) == 0)
         assert served.feed.channels == set()
         ask(served, peer, "open:a", id=3)
         hear(served, "open:a")
@@ -156,7 +149,7 @@ def test_client_that_goes_leaves_nothing_waiting(served):
     with served.peer() as peer:
         ask(served, peer, "open:a")
         ask(served, peer, "open:b")
-    until(lambda: len(served.push._opening) == 0)
+    wait_until(lambda: len(served.push._opening) == 0)
     assert served.feed.channels == set()
     hear(served, "open:a")
 
@@ -166,7 +159,7 @@ def test_stop_ends_the_waiting(served):
         ask(served, peer, "open:a")
         served.run(served.push.drain())
         assert peer.rest()[0][-1]["type"] == "disconnect"
-        until(lambda: len(served.push._opening) == 0)
+        wait_until(lambda: len(served.push._opening) == 0)
 
 
 def test_token_of_another_login_opens_nothing_in_the_end(served):
@@ -193,4 +186,4 @@ def test_slow_reader_may_be_sent_away_by_what_was_kept(served):
         hear(served, "open:a")
         words, code = peer.rest()
         assert words[-1]["code"] == code == 3008
-        until(lambda: not served.push.hub.channels())
+        wait_until(lambda: not served.push.hub.channels())

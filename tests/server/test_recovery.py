@@ -18,8 +18,9 @@ from django_jugpush.core.grants import Grant
 from django_jugpush.core.history import PAGE_LENGTH
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
+from tests.waiting import wait_until
 
-from .conftest import NAMESPACE, TIMEOUT, Served
+from .conftest import NAMESPACE, Served
 
 CHANNEL = "open:news"
 
@@ -40,10 +41,7 @@ def served(request):
             client.flushall()
     served.start()
     served.run(served.push.start())
-    deadline = time.monotonic() + TIMEOUT
-    while not served.push.is_connected:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: served.push.is_connected)
     yield served
     served.stop()
 

@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.server import websocket
 from django_jugpush.server.websocket import TextFrame, WebSocketConnection, make_frame, serve_websocket
+from tests.waiting import wait_until
 
 from .conftest import TIMEOUT, Served
 
@@ -242,10 +243,7 @@ def test_reader_that_never_comes_back_is_let_go(serve, monkeypatch):
         slow.subscribe("open")
         while served.push.hub.listeners("tests:open"):
             served.publish("open", "x" * 50_000)
-        deadline = time.monotonic() + TIMEOUT
-        while served.push._sessions:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not served.push._sessions)
         slow.socket.socket.close()
 
 
@@ -257,10 +255,7 @@ def test_clients_that_vanish_leave_nothing_behind(serve):
         rude.subscribe("open:rude")
         polite.socket.close()
         rude.socket.socket.close()
-        deadline = time.monotonic() + TIMEOUT
-        while served.push._sessions:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not served.push._sessions)
     assert not served.feed.channels
     assert not served.push.hub.channels()
 
