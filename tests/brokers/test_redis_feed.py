@@ -251,11 +251,14 @@ async def test_reading_fails_while_redis_is_away(own_redis):
         waiting = [asyncio.create_task(one.read("news")) for _ in range(3)]
         await asyncio.sleep(0)
         await until(lambda: not one.feed._reader._questions)
+        waiting.append(asyncio.create_task(one.read("other")))  # which is not asked yet
+        await asyncio.sleep(0)
         own_redis.process.kill()
         for task in waiting:
             with pytest.raises(BrokerUnavailable):
                 await task
         await until(lambda: not one.feed.is_connected)
+        assert not one.feed._reader._questions
         with pytest.raises(BrokerUnavailable):
             await one.read("news")
 

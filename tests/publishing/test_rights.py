@@ -8,6 +8,7 @@ from django.core import serializers
 from django_jugpush import Channel, ModelPush, register
 from django_jugpush.access import revocation
 from django_jugpush.access.control import open_control
+from django_jugpush.publishing import receivers, registry
 from django_jugpush.publishing.suppression import suppress_publishing
 from tests.app.models import Note, Order
 
@@ -49,6 +50,15 @@ def test_row_is_looked_at_before_and_after_each_change(memberships, told):
     told.clear()
     Note.objects.all().delete()
     assert told == [((), "b")]
+
+
+def test_model_that_is_registered_no_more_is_not_looked_at(memberships, told, django_assert_num_queries):
+    note = Note.objects.create(text="a")
+    told.clear()
+    receivers.disconnect(registry.bindings[Note])
+    with django_assert_num_queries(1):
+        note.save()
+    assert told == []
 
 
 def test_suppressed_publishing_keeps_nobody_in(memberships, told):
