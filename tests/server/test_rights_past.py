@@ -1,0 +1,81 @@
+"""What a subscription that was stopped could read of the past: it comes back with that, and nobody else gets it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from django_jugpush.core.codes import ErrorCode
+from django_jugpush.core.grants import Grant
+from django_jugpush.core.hub import Hub
+from django_jugpush.server.counts import Counts
+from django_jugpush.server.rights import REMEMBERED, Rights
+
+BEFORE = Grant(
+    channel="orders", namespace="tests", user="1", login="L1", granted_by="page", issued=60.0, history_from=50.0
+)
+AGAIN = replace(BEFORE, granted_by="authorizer", issued=95.0, history_from=90.0)
+
+
+class Session:
+    """One that can be stopped."""
+
+    def end_subscription(self, channel, code, detail, *, renew, spread):
+        self.stopped = channel, code
+
+
+@pytest.fixture
+def session():
+    return Session()
+
+
+@pytest.fixture
+def rights(clock):
+    return Rights(None, None, Hub(None), Counts(), lambda session: None, clock=clock)
+
+
+def test_it_is_as_it_was(rights, session):
+    """The earlier of the two counts."""
+    rights._stop(session, BEFORE, ErrorCode.REAUTHORIZE)
+    assert session.stopped == ("orders", ErrorCode.REAUTHORIZE)
+    assert rights.with_past(session, AGAIN) == replace(AGAIN, history_from=50.0)
+    assert rights.with_past(session, replace(AGAIN, history_from=40.0)).history_from == 40.0
+
+
+@pytest.mark.parametrize("other", [{"user": "2"}, {"login": "L2"}, {"namespace": "else"}, {"channel": "else"}], ids=str)
+def test_it_is_nobody_elses(rights, session, other):
+    """A visitor may have signed in meanwhile, on the same connection."""
+    rights._stop(session, BEFORE, ErrorCode.TOKEN_EXPIRED)
+    assert rights.with_past(session, replace(AGAIN, **other)).history_from == 90.0
+    assert rights.with_past(Session(), AGAIN).history_from == 90.0
+
+
+def test_it_ends_with_the_right(rights, session):
+    """Whoever was shut out and is let in again begins anew."""
+    rights._stop(session, BEFORE, ErrorCode.DENIED)
+    assert rights.with_past(session, AGAIN).history_from == 90.0
+
+
+@pytest.mark.parametrize(("later", "history_from"), [(REMEMBERED, 50.0), (REMEMBERED + 1, 90.0)])
+def test_it_is_remembered_for_a_while(rights, session, clock, later, history_from):
+    rights._stop(session, BEFORE, ErrorCode.REAUTHORIZE)
+    clock.now += later
+    assert rights.with_past(session, AGAIN).history_from == history_from
+
+
+def test_it_is_given_once(rights, session):
+    rights._stop(session, BEFORE, ErrorCode.REAUTHORIZE)
+    rights.subscribed(session, AGAIN)
+    assert rights.with_past(session, AGAIN).history_from == 90.0
+
+
+def test_nothing_starts_that_nobody_can_judge(rights):
+    """While the control channel is not heard; a public channel needs no judge."""
+    assert rights.is_blind
+    assert not rights.is_good(BEFORE)
+    assert rights.is_good(Grant(channel="orders", namespace="tests"))
+    rights.is_blind = False
+    assert rights.is_good(BEFORE)
+    rights.revocations.forget_before(70.0)
+    assert not rights.is_good(BEFORE)
