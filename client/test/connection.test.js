@@ -52,6 +52,14 @@ test("it is connected when the server says so, not when the socket opens", () =>
   assert.deepEqual(told, [["connected", "connected"]]);
 });
 
+test("nothing that comes before the greeting is heard", () => {
+  connection.open();
+  FakeSocket.last.receive({ channel: "news", data: 1 });
+  FakeSocket.last.greet();
+  FakeSocket.last.receive({ channel: "news", data: 2 });
+  assert.deepEqual(told, [["connected", "connected"], ["received", "news"]]);
+});
+
 test("opening twice makes one socket", () => {
   connection.open();
   connection.open();
@@ -127,6 +135,14 @@ test("a ping is answered with a pong", () => {
   assert.deepEqual(told, []);
 });
 
+test("the spread of a gap is that of the last ping", () => {
+  const socket = connect();
+  socket.receive({ type: "ping", spread: 4_000 });
+  assert.equal(connection.gapSpread, 4_000);
+  socket.receive({ type: "ping" });
+  assert.equal(connection.gapSpread, 0);
+});
+
 test("silence for two heartbeats is a lost connection", () => {
   const socket = connect();
   tick(49_999);
@@ -194,6 +210,15 @@ test("a server that will soon be back is come back to after a part of the spread
   connect().receive(stopping(4_000));
   assert.equal(waited(), 2_000);
   assert.equal(connection.state, "connecting");
+});
+
+test("its spread is for this one time", () => {
+  connect().receive(stopping(30_000));
+  assert.equal(waited(), 15_000);
+  FakeSocket.last.greet();
+  tick(10_000);
+  FakeSocket.last.drop();
+  assert.equal(waited(), 500);
 });
 
 test("whatever went wrong before, it is come back to at once", () => {

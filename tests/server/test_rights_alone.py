@@ -1,14 +1,17 @@
-"""What a subscription that was stopped could read of the past: it comes back with that, and nobody else gets it."""
+"""What the keeper of rights remembers and decides by itself, with no feed and no project."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from django_jugpush.core.codes import ErrorCode
+from django_jugpush.core.control import ControlMessage
 from django_jugpush.core.grants import Grant
 from django_jugpush.core.hub import Hub
+from django_jugpush.exceptions import SubscriptionDenied
 from django_jugpush.server.counts import Counts
 from django_jugpush.server.rights import REMEMBERED, Rights
 
@@ -21,8 +24,13 @@ AGAIN = replace(BEFORE, granted_by="authorizer", issued=95.0, history_from=90.0)
 class Session:
     """One that can be stopped."""
 
+    stopped = None
+
+    def __init__(self, *grants):
+        self.grants = {grant.channel: grant for grant in grants}
+
     def end_subscription(self, channel, code, detail, *, renew, spread):
-        self.stopped = channel, code
+        self.stopped = channel, code, renew
 
 
 @pytest.fixture
@@ -35,10 +43,13 @@ def rights(clock):
     return Rights(None, None, Hub(None), Counts(), lambda session: None, clock=clock)
 
 
-def test_it_is_as_it_was(rights, session):
+# What could be read of the past
+
+
+def test_what_was_stopped_comes_back_as_it_was(rights, session):
     """The earlier of the two counts."""
     rights._stop(session, BEFORE, ErrorCode.REAUTHORIZE)
-    assert session.stopped == ("orders", ErrorCode.REAUTHORIZE)
+    assert session.stopped == ("orders", ErrorCode.REAUTHORIZE, None)
     assert rights.with_past(session, AGAIN) == replace(AGAIN, history_from=50.0)
     assert rights.with_past(session, replace(AGAIN, history_from=40.0)).history_from == 40.0
 
@@ -70,6 +81,9 @@ def test_it_is_given_once(rights, session):
     assert rights.with_past(session, AGAIN).history_from == 90.0
 
 
+# Decisions
+
+
 def test_nothing_starts_that_nobody_can_judge(rights):
     """While the control channel is not heard; a public channel needs no judge."""
     assert rights.is_blind
@@ -79,3 +93,41 @@ def test_nothing_starts_that_nobody_can_judge(rights):
     assert rights.is_good(BEFORE)
     rights.revocations.forget_before(70.0)
     assert not rights.is_good(BEFORE)
+
+
+def test_page_that_is_rendered_again_is_told_for_what(rights, session):
+    """Nobody else has to name it."""
+    message = ControlMessage(id="m1", at=90.0, kind="reauthorize", namespace="tests", users=("7",))
+    rights.revocations.apply(message, now=100.0)
+    for code, renew in (ErrorCode.REAUTHORIZE, None), (ErrorCode.TOKEN_EXPIRED, "m1"):
+        rights._stop(session, BEFORE, code)
+        assert session.stopped == ("orders", code, renew)
+
+
+def test_renewal_that_fails_late_ends_nothing_that_began_since(rights):
+    """The client has come back with another token."""
+    session = Session(AGAIN)
+    rights._renewal_failed(session, BEFORE, SubscriptionDenied("no"))
+    assert session.stopped is None
+    rights._renewal_failed(session, AGAIN, SubscriptionDenied("no"))
+    assert session.stopped == ("orders", ErrorCode.DENIED, None)
+
+
+def test_users_are_looked_after_by_their_own_grants(clock):
+    """A public channel of theirs has no fingerprint that could be out of date."""
+    asked = []
+
+    class Project:
+        def find_changed(self, connected):
+            asked.append(connected)
+            return []
+
+    async def main():
+        rights = Rights(Project(), None, Hub(None), Counts(), lambda session: None, clock=clock)
+        public = Grant(channel="banner", namespace="tests")
+        rights.subscribed(Session(replace(BEFORE, fingerprint="F1"), public), BEFORE)
+        await rights._sweep()
+        rights.questions.stop()
+
+    asyncio.run(main())
+    assert asked == [{("tests", "1"): {"F1"}}]
