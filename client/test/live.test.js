@@ -111,6 +111,17 @@ test("spread is waited in part, from messages and from stale", async () => {
   assert.equal(fetches.length, 2);
 });
 
+test("the spread of what was fetched is not that of the next news", async () => {
+  await put(`${NEWS}<p id="part"></p>`);
+  await publish("news", {}, { spread: 4000 });
+  await pass(2_300);
+  assert.equal(fetches.length, 1);
+  await publish("news");
+  await fetches[0].answer('<p id="part"></p>');
+  await pass(300);
+  assert.equal(fetches.length, 2);
+});
+
 test("a gap after a reconnect is healed like news", async () => {
   await put(`${NEWS}<p id="part">old</p>`);
   socket.drop();

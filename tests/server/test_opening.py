@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from django_jugpush.core.codes import ErrorCode
+from django_jugpush.server.opening import Opening
 from tests.waiting import wait_until
 
 from .conftest import TIMEOUT, MemoryFeed, Served
@@ -187,3 +188,45 @@ def test_slow_reader_may_be_sent_away_by_what_was_kept(served):
         words, code = peer.rest()
         assert words[-1]["code"] == code == 3008
         wait_until(lambda: not served.push.hub.channels())
+
+
+def test_subscription_that_is_withdrawn_before_its_turn_never_has_one():
+    """The others of its client go on."""
+
+    async def main():
+        feed, begun, answered = SlowFeed(), [], []
+        opening = Opening(feed, at_once=1, is_busy=lambda session: False, failed=pytest.fail)
+        for request, channel in enumerate("abc"):
+            opening.add(
+                "session",
+                request,
+                channel,
+                None,
+                begin=lambda channel=channel: begun.append(channel),
+                then=lambda replay, channel=channel: answered.append(channel),
+            )
+        assert opening.cancel("session", 1) == []
+        for channel in "abc":
+            feed.events.setdefault(channel, asyncio.Event()).set()
+        async with asyncio.timeout(TIMEOUT):
+            while len(opening):
+                await asyncio.sleep(0)
+        assert begun == answered == ["a", "c"]
+
+    asyncio.run(main())
+
+
+def test_answer_that_fails_ends_its_session_alone(caplog):
+    """A client that waits for ever would be worse."""
+
+    async def main():
+        failed = []
+        opening = Opening(MemoryFeed(), at_once=1, is_busy=lambda session: False, failed=failed.append)
+        opening.add("session", 1, "a", None, begin=lambda: None, then=lambda replay: 1 / 0)
+        async with asyncio.timeout(TIMEOUT):
+            while len(opening):
+                await asyncio.sleep(0)
+        assert failed == ["session"]
+
+    asyncio.run(main())
+    assert "ZeroDivisionError" in caplog.text
