@@ -247,6 +247,17 @@ test("what is not HTML is dropped", async () => {
   assert.match(warnings[0], /application\/json, not HTML/);
 });
 
+test("what is owed again meanwhile counts, and not what the failed fetch was for", async () => {
+  await put(`${NEWS}<p id="part"></p><p id="b"></p>`);
+  await publish("news");
+  await pass(300);
+  $("juggernaut-subscribe").setAttribute("refresh", "#b");
+  await publish("news");
+  await fetches[0].fail();
+  await pass(600);
+  assert.equal(fetches[1].headers["X-Juggernaut-Refresh"], "#b");
+});
+
 test("a failed fetch is tried again for as long as something is owed", async () => {
   await put(`${NEWS}<p id="part">old</p>`);
   await publish("news");
@@ -399,6 +410,16 @@ test("juggernaut:refresh can cancel, and has the fetched page", async () => {
   await fetches[0].answer('<p id="part">new</p>');
   assert.deepEqual(heard, ["new"]);
   assert.equal($("#part").textContent, "old");
+});
+
+test("a part that went with the part around it is none any more", async () => {
+  await put('<juggernaut-subscribe channel="news" refresh=".p"></juggernaut-subscribe><div class="p" id="o"><b class="p" id="i">1</b></div>');
+  const parts = [];
+  document.addEventListener("juggernaut:refreshed", ({ detail }) => parts.push(...detail.parts), { once: true });
+  await publish("news");
+  await pass(300);
+  await fetches[0].answer('<div class="p" id="o">2</div><b class="p" id="i">2</b>');
+  assert.deepEqual(parts, [$("#o")]);
 });
 
 test("juggernaut:refreshed comes afterwards, with the parts", async () => {

@@ -29,7 +29,7 @@ class Silent(RedisBroker):
 
 
 @asynchronous
-async def test_broken_connection_is_no_gap(own_redis):
+async def test_broken_connection_is_no_gap(own_redis, caplog):
     """However often; what was published meanwhile is read, and all comes in order."""
     async with ear(own_redis.url) as one:
         await one.follow("news", "quiet")
@@ -48,6 +48,7 @@ async def test_broken_connection_is_no_gap(own_redis):
         thread.join()
         await one.nothing_before(publish.broker, "news")
         await one.nothing_before(publish.broker, "quiet")
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @asynchronous
@@ -259,6 +260,20 @@ async def test_reading_fails_while_redis_is_away(own_redis):
         assert not one.feed._reader._questions
         with pytest.raises(BrokerUnavailable):
             await one.read("news")
+
+
+@asynchronous
+async def test_who_waits_no_more_takes_no_answer_from_others(own_redis):
+    """They asked the same."""
+    async with ear(own_redis.url) as one:
+        await one.follow("news")
+        own_redis.freeze()
+        impatient, patient = (asyncio.create_task(one.read("other")) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        own_redis.thaw()
+        assert (await patient).is_complete
 
 
 @asynchronous

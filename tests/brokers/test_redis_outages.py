@@ -195,6 +195,20 @@ async def test_server_that_begins_trusts_what_others_watch_over(own_redis):
 
 
 @asynchronous
+async def test_server_that_begins_while_redis_is_full_hears_all_the_same(tmp_path):
+    """It can leave no beat, so it vouches for nothing before it can."""
+    with running_redis(tmp_path, "--maxmemory-policy", "noeviction") as server:
+        client = server.client()
+        client.config_set("maxmemory", 1)
+        async with ear(server.url) as one:
+            await one.listen("news")
+            assert not (await one.read("news", Position.moment(now(client)))).is_complete
+            client.config_set("maxmemory", 0)
+            await beat_after(client, now(client))
+            assert (await one.read("news", Position.moment(now(client)))).is_complete
+
+
+@asynchronous
 async def test_beats_go_on(own_redis):
     """While someone follows."""
     client = own_redis.client()

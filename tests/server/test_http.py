@@ -411,6 +411,17 @@ def test_limit_is_what_the_files_allow(monkeypatch):
     assert _file_limit() > 0
 
 
+def test_who_is_counted_already_may_stay():
+    """A connection from afar counts as soon as it is there, and not once more when it becomes a WebSocket."""
+    guard = Guard(max_connections=5, max_per_address=1)
+    ticket = guard.open()
+    assert guard.claim(ticket, "8.8.8.8") is None
+    assert guard.admit(ticket, "8.8.8.8") is None
+    assert guard.admit(guard.open(), "8.8.8.8") is Drop.ADDRESS
+    ticket.release()
+    assert not guard._of_address
+
+
 def test_place_is_given_back_once():
     """Whatever a connection's end looks like."""
     guard = Guard(max_per_address=5)

@@ -209,7 +209,7 @@ def test_subscription_that_is_withdrawn_before_its_turn_never_has_one():
         for channel in "abc":
             feed.events.setdefault(channel, asyncio.Event()).set()
         async with asyncio.timeout(TIMEOUT):
-            while len(opening):
+            while len(opening):  # noqa: ASYNC110 - nothing tells when it is empty
                 await asyncio.sleep(0)
         assert begun == answered == ["a", "c"]
 
@@ -224,7 +224,7 @@ def test_answer_that_fails_ends_its_session_alone(caplog):
         opening = Opening(MemoryFeed(), at_once=1, is_busy=lambda session: False, failed=failed.append)
         opening.add("session", 1, "a", None, begin=lambda: None, then=lambda replay: 1 / 0)
         async with asyncio.timeout(TIMEOUT):
-            while len(opening):
+            while len(opening):  # noqa: ASYNC110 - nothing tells when it is empty
                 await asyncio.sleep(0)
         assert failed == ["session"]
 
