@@ -122,6 +122,19 @@ test("the spread of what was fetched is not that of the next news", async () => 
   assert.equal(fetches.length, 2);
 });
 
+test("what comes while a fetch runs is fetched after a part of the longest spread", async () => {
+  await put(`${NEWS}<p id="part"></p>`);
+  await publish("news");
+  await pass(300);
+  await publish("news", {}, { spread: 4000 });
+  await publish("news");
+  await fetches[0].answer('<p id="part"></p>');
+  await pass(2_250);
+  assert.equal(fetches.length, 1);
+  await pass(50);
+  assert.equal(fetches.length, 2);
+});
+
 test("a gap after a reconnect is healed like news", async () => {
   await put(`${NEWS}<p id="part">old</p>`);
   socket.drop();

@@ -82,6 +82,17 @@ test("tokens of an ended login are not kept for channels that were left either",
   assert.deepEqual(asked(), ["a undefined"]);
 });
 
+test("nor is the page's connection token", async () => {
+  open({ token: "connection" });
+  hold("a");
+  assert.equal(grant("a").token, "connection");
+  FakeSocket.last.receive({ type: "disconnect", code: 3510, message: "", reconnect: false });
+  server.connection.restart();
+  FakeSocket.last.greet();
+  hold("b");
+  assert.deepEqual(asked(), ["b undefined"]);
+});
+
 test("what was granted to the ended login is opened by the token that comes for it", async () => {
   hold("a", "alice-a");
   grant("a");

@@ -51,6 +51,17 @@ test("a refused resume token gives way to what the page has said meanwhile", asy
   assert.equal(fetches.length, 0);
 });
 
+test("nor does a resume token that was accepted take with it what the page has said meanwhile", async () => {
+  hold("a", "page");
+  grant("a", { token: "resume1" });
+  hold("a", "newer");
+  await reconnect();
+  assert.equal(grant("a", { token: "resume2" }).token, "resume1");
+  await reconnect();
+  assert.equal(refuse("a", 103).token, "resume2");
+  assert.deepEqual(asked(), ["a newer"]);
+});
+
 test("what was exchanged for it is not presented again", async () => {
   hold("a", "page");
   grant("a", { token: "resume" });
