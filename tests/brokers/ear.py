@@ -15,6 +15,7 @@ from django_jugpush.core.channels import full_name
 from django_jugpush.core.history import Replay
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
+from tests.waiting import PATIENCE
 
 META, STREAM = "tests:0:m:{news}", "tests:0:s:{news}"
 """What Redis holds of the channel ``news``."""
@@ -64,11 +65,11 @@ class Ear:
 
 
 def asynchronous(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:
-    """Run a test on an event loop of its own."""
+    """Run a test on an event loop of its own; fail if it does not come to its end."""
 
     @functools.wraps(test)
     def run(*args: object, **kwargs: object) -> None:
-        asyncio.run(test(*args, **kwargs))
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), PATIENCE))
 
     return run
 
