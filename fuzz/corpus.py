@@ -7,8 +7,9 @@ import json
 import msgspec
 
 from django_jugpush.core.publication import Publication
+from tests.wire import frame, handshake
 
-__all__ = ["COMMANDS", "FIREHOSE", "FRAMES", "REQUESTS", "UPGRADE", "frame", "publications"]
+__all__ = ["COMMANDS", "FIREHOSE", "FRAMES", "REQUESTS", "UPGRADE", "publications"]
 
 COMMANDS = [
     json.dumps(word).encode()
@@ -47,18 +48,6 @@ def publications() -> list[Publication]:
     ]
 
 
-def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, mask: bytes = bytes(4)) -> bytes:
-    """Return a client's frame."""
-    size = len(payload)
-    if size < 126:
-        length = bytes([0x80 | size])
-    elif size < 65_536:
-        length = b"\xfe" + size.to_bytes(2, "big")
-    else:
-        length = b"\xff" + size.to_bytes(8, "big")
-    return bytes([opcode | (0x80 if fin else 0)]) + length + mask + payload
-
-
 FRAMES = [
     *(frame(1, command) for command in COMMANDS),
     frame(1, COMMANDS[0][:10], fin=False) + frame(0, COMMANDS[0][10:]),
@@ -73,15 +62,7 @@ FRAMES = [
     frame(1, "\u017e".encode() * 100),
 ]
 
-UPGRADE = (
-    b"GET /juggernaut/websocket?protocol=1&client=client-0123456789 HTTP/1.1\r\n"
-    b"Host: 127.0.0.1\r\n"
-    b"Connection: Upgrade\r\n"
-    b"Upgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-    b"\r\n"
-)
+UPGRADE = handshake("protocol=1&client=client-0123456789")
 
 _POST = (
     b"POST /juggernaut/publish HTTP/1.1\r\n"

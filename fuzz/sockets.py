@@ -21,6 +21,7 @@ from django_jugpush.exceptions import SubscriptionDenied
 from django_jugpush.server.app import PushServer
 from django_jugpush.server.config import ServerConfig
 from django_jugpush.server.http import uvicorn_options
+from tests.wire import frame
 
 from . import corpus
 from .mutations import Mutator
@@ -175,7 +176,7 @@ def make_frames(random: Random) -> Callable[[], bytes]:
     def make() -> bytes:
         if random.random() < 0.1:
             return broken()
-        return corpus.frame(1, commands(), mask=random.choice((bytes(4), b"\xff\x00\x10\x80")))
+        return frame(1, commands(), mask=random.choice((bytes(4), b"\xff\x00\x10\x80")))
 
     return make
 

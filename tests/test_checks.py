@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps
 from django.core.checks import run_checks
 from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connections, router
 
 from django_jugpush import ModelPush, channel, checks, declarations, discovery, register
@@ -38,9 +39,12 @@ def test_all_is_well():
     assert messages() == []
 
 
-def test_the_checks_run_with_djangos_own():
+@pytest.mark.parametrize("tags", [None, ["jugpush"]])
+def test_the_checks_run_with_djangos_own(settings, tags):
     """And alone, by their tag."""
-    call_command("check", tags=["jugpush"], verbosity=0)
+    settings.JUGPUSH = "redis://"
+    with pytest.raises(SystemCheckError, match="jugpush.E002"):
+        call_command("check", tags=tags, verbosity=0)
 
 
 def test_a_setting_that_is_no_dict_is_found(settings):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import textwrap
 import time
@@ -13,6 +12,7 @@ from django.utils.autoreload import StatReloader, autoreload_started
 
 from django_jugpush import discovery
 from django_jugpush.publishing import receivers, registry
+from tests.ports import free_port
 
 GOOD = """
     import django_jugpush as push
@@ -104,8 +104,7 @@ def test_runserver_goes_on_when_the_module_is_mended(tmp_path):
     """No need to start it again."""
     from tests.runserver.conftest import Server
 
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     shop = tmp_path / "shop"
     shop.mkdir()
     (shop / "__init__.py").touch()

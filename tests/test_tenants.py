@@ -31,7 +31,6 @@ from tests.app import tenants
 from tests.app.models import Order, Place
 from tests.app.tenants import tenant
 from tests.publishing.conftest import Recorder
-from tests.redis_server import running_redis
 from tests.server.conftest import TIMEOUT, Peer
 
 pytestmark = pytest.mark.django_db
@@ -261,12 +260,6 @@ def test_broker_of_2011_is_an_error_of_the_checks(settings):
 
 
 # The whole way
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -19,10 +18,19 @@ from playwright.sync_api import expect
 
 from tests.e2e.site import heed_interrupts
 from tests.papers import DOCS, ROOT, commands, markdown_blocks, rst_blocks
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.chromium, pytest.mark.processes]
 
 START_TIMEOUT = 60
+
+TERMINAL = {
+    "stdin": subprocess.DEVNULL,
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.STDOUT,
+    "text": True,
+}
+"""Where nobody types, and everything is read."""
 
 
 class Follower:
@@ -31,9 +39,7 @@ class Follower:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.prelude = ""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.environ = {
             name: value
             for name, value in os.environ.items()
@@ -52,14 +58,7 @@ class Follower:
             self.prelude = f"{command} && "
             return
         result = subprocess.run(
-            ["bash", "-c", self.prelude + command],
-            cwd=self.directory,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
+            ["bash", "-c", self.prelude + command], timeout=120, **TERMINAL, cwd=self.directory, env=self.environ
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}"
         if command == "python -m venv .venv":
@@ -84,12 +83,9 @@ class Follower:
         """Run ``runserver`` until it says that push is ready; stop it as Ctrl-C does."""
         process = subprocess.Popen(
             ["bash", "-c", f"{self.prelude}exec python manage.py runserver 127.0.0.1:{self.port}"],
+            **TERMINAL,
             cwd=self.directory,
             env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
             preexec_fn=heed_interrupts,
         )

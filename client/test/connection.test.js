@@ -52,6 +52,14 @@ test("it is connected when the server says so, not when the socket opens", () =>
   assert.deepEqual(told, [["connected", "connected"]]);
 });
 
+test("nothing that comes before the greeting is heard", () => {
+  connection.open();
+  FakeSocket.last.receive({ channel: "news", data: 1 });
+  FakeSocket.last.greet();
+  FakeSocket.last.receive({ channel: "news", data: 2 });
+  assert.deepEqual(told, [["connected", "connected"], ["received", "news"]]);
+});
+
 test("opening twice makes one socket", () => {
   connection.open();
   connection.open();
@@ -125,6 +133,14 @@ test("a ping is answered with a pong", () => {
   socket.receive({ type: "ping" });
   assert.deepEqual(socket.takeCommands(), [{ type: "pong" }]);
   assert.deepEqual(told, []);
+});
+
+test("the spread of a gap is that of the last ping", () => {
+  const socket = connect();
+  socket.receive({ type: "ping", spread: 4_000 });
+  assert.equal(connection.gapSpread, 4_000);
+  socket.receive({ type: "ping" });
+  assert.equal(connection.gapSpread, 0);
 });
 
 test("silence for two heartbeats is a lost connection", () => {
@@ -201,6 +217,15 @@ test("the part is the place that the server gave", () => {
   FakeSocket.last.greet({ place: 0.25 });
   FakeSocket.last.receive(stopping(4_000));
   assert.equal(waited(), 1_000);
+});
+
+test("its spread is for this one time", () => {
+  connect().receive(stopping(30_000));
+  assert.equal(waited(), 15_000);
+  FakeSocket.last.greet();
+  tick(10_000);
+  FakeSocket.last.drop();
+  assert.equal(waited(), 500);
 });
 
 test("whatever went wrong before, it is come back to at once", () => {

@@ -345,6 +345,31 @@ test("a temporary error is tried again after a while", () => {
   assert.equal(socket.commands.length, 1);
 });
 
+/** Refuse all that was asked, for now. */
+function putOff({ commands } = FakeSocket.last) {
+  for (const { id } of commands.splice(0)) FakeSocket.last.receive({ type: "error", id, code: 100, message: "", temporary: true });
+}
+
+test("a channel that was let go meanwhile is not tried again", () => {
+  jug.subscribe("news");
+  FakeSocket.last.greet();
+  putOff();
+  jug.unsubscribe("news");
+  tick(30_000);
+  assert.deepEqual(FakeSocket.last.takeCommands(), []);
+});
+
+test("nor is one that a new connection has asked for meanwhile", () => {
+  jug.subscribe("news");
+  FakeSocket.last.greet();
+  putOff();
+  tick(500);
+  putOff();
+  reconnect();
+  tick(10_000);
+  assert.equal(FakeSocket.last.takeCommands().length, 1);
+});
+
 test("a token that comes later opens a channel that was refused without", () => {
   jug.subscribe("news");
   const socket = FakeSocket.last;

@@ -1,67 +1,9 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
-import { errors, pass, reset, setHidden, settle, tick, warnings } from "./support/page.js";
+import { test } from "node:test";
+import { fetches } from "./support/fetches.js";
+import { $, NEWS, PAGE, publish, put, reconnect, socket } from "./support/live.js";
+import { errors, pass, setHidden, setRandom, settle, tick, warnings } from "./support/page.js";
 import { FakeSocket } from "./support/socket.js";
-
-await import("../src/main.js");
-// Loaded once before the tests, so that none has to wait for it.
-await import("../src/live.js");
-
-const PAGE = "https://site.example/list/?page=2";
-
-let socket;
-/** What was fetched, in order, each with ways to answer it. */
-let fetches;
-
-beforeEach(() => {
-  reset();
-  history.replaceState(null, "", PAGE);
-  juggernaut.connect();
-  socket = FakeSocket.last;
-  socket.greet();
-  fetches = [];
-  globalThis.fetch = (url, options) =>
-    new Promise((resolve, reject) => {
-      fetches.push({
-        url,
-        options,
-        headers: options.headers,
-        async answer(html, { contentType = "text/html; charset=utf-8", status = 200, ...more } = {}) {
-          const response = new Response(html, { status, headers: { "Content-Type": contentType } });
-          for (const [key, value] of Object.entries(more)) Object.defineProperty(response, key, { value });
-          resolve(response);
-          await settle();
-        },
-        async fail() {
-          reject(new TypeError("Failed to fetch"));
-          await settle();
-        },
-      });
-    });
-});
-
-afterEach(async () => {
-  for (const { answer } of fetches) await answer("", { status: 404 });
-  document.body.replaceChildren();
-  await pass(2_000);
-  for (const { answer } of fetches) await answer("", { status: 404 });
-  juggernaut.disconnect();
-});
-
-/** Fill the page, and let the server grant the channels. */
-async function put(html) {
-  document.body.innerHTML = html;
-  await settle();
-  socket.grant();
-}
-
-async function publish(channel, data = {}, more = {}) {
-  socket.receive({ channel, data, ...more });
-  await settle();
-}
-
-const $ = (selector) => document.querySelector(selector);
-const NEWS = '<juggernaut-subscribe channel="news" refresh="#part"></juggernaut-subscribe>';
 
 test("news makes one fetch of the page's own address, and the part is morphed in", async () => {
   await put(`${NEWS}<p id="part">old</p><p id="other">old</p>`);
@@ -171,10 +113,7 @@ test("spread is waited in part, from messages and from stale", async () => {
 });
 
 test("the part is the place that the server gave, for all addresses", async () => {
-  socket.drop();
-  tick(500);
-  socket = FakeSocket.last;
-  socket.greet({ place: 0.75 });
+  reconnect({ place: 0.75 });
   await put(`${NEWS}<juggernaut-subscribe channel="more" refresh="#b" src="/b/"></juggernaut-subscribe>
     <p id="part"></p><p id="b"></p>`);
   await publish("news", {}, { spread: 4_000 });
@@ -186,11 +125,32 @@ test("the part is the place that the server gave, for all addresses", async () =
   assert.equal(fetches.length, 2);
 });
 
+test("the spread of what was fetched is not that of the next news", async () => {
+  await put(`${NEWS}<p id="part"></p>`);
+  await publish("news", {}, { spread: 4000 });
+  await pass(2_300);
+  assert.equal(fetches.length, 1);
+  await publish("news");
+  await fetches[0].answer('<p id="part"></p>');
+  await pass(300);
+  assert.equal(fetches.length, 2);
+});
+
+test("what comes while a fetch runs is fetched after a part of the longest spread", async () => {
+  await put(`${NEWS}<p id="part"></p>`);
+  await publish("news");
+  await pass(300);
+  await publish("news", {}, { spread: 4000 });
+  await publish("news");
+  await fetches[0].answer('<p id="part"></p>');
+  await pass(2_250);
+  assert.equal(fetches.length, 1);
+  await pass(50);
+  assert.equal(fetches.length, 2);
+});
+
 test("news that goes on is fetched once a spread, also by who comes first", async () => {
-  socket.drop();
-  tick(500);
-  socket = FakeSocket.last;
-  socket.greet({ place: 0 });
+  reconnect({ place: 0 });
   await put(`${NEWS}<p id="part"></p>`);
   for (let time = 0; time < 6_000; time += 500) {
     await publish("news", {}, { spread: 2_000 });
@@ -325,6 +285,17 @@ test("what is not HTML is dropped", async () => {
   assert.match(warnings[0], /application\/json, not HTML/);
 });
 
+test("what is owed again meanwhile counts, and not what the failed fetch was for", async () => {
+  await put(`${NEWS}<p id="part"></p><p id="b"></p>`);
+  await publish("news");
+  await pass(300);
+  $("juggernaut-subscribe").setAttribute("refresh", "#b");
+  await publish("news");
+  await fetches[0].fail();
+  await pass(600);
+  assert.equal(fetches[1].headers["X-Juggernaut-Refresh"], "#b");
+});
+
 test("a failed fetch is tried again for as long as something is owed", async () => {
   await put(`${NEWS}<p id="part">old</p>`);
   await publish("news");
@@ -427,75 +398,6 @@ test("a burst waits as long as its first message says, not as the soonest of all
   assert.equal(fetches.length, 1);
 });
 
-test("a focused input keeps value, focus and selection", async () => {
-  await put(`${NEWS}<form id="part"><input name="q" value="old"></form>`);
-  const input = $("input");
-  input.focus();
-  input.setSelectionRange(1, 2);
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer('<form id="part"><p>hello</p><input name="q" value="new"></form>');
-  assert.equal($("p").textContent, "hello");
-  assert.equal($("input"), input);
-  assert.equal(document.activeElement, input);
-  assert.deepEqual([input.value, input.selectionStart, input.selectionEnd], ["old", 1, 2]);
-});
-
-test("edited fields of every kind keep what the visitor did, others follow the server", async () => {
-  const form = (value) => `<form id="part"><input name="a" value="${value}"><input name="b" value="${value}">
-    <textarea name="c">${value}</textarea><textarea name="d">${value}</textarea>
-    <input type="checkbox" name="e"><input type="checkbox" name="f">
-    <select name="g"><option>1</option><option>2</option></select>
-    <select name="h"><option>1</option><option ${value === "new" ? "selected" : ""}>2</option></select></form>`;
-  await put(NEWS + form("old"));
-  $("[name=a]").value = $("[name=c]").value = "mine";
-  $("[name=e]").checked = true;
-  $("[name=g]").selectedIndex = 1;
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer(form("new"));
-  assert.deepEqual(
-    ["a", "b", "c", "d", "g", "h"].map((name) => $(`[name=${name}]`).value),
-    ["mine", "new", "mine", "new", "2", "2"],
-  );
-  assert.deepEqual([$("[name=e]").checked, $("[name=f]").checked], [true, false]);
-});
-
-test("an edited field does not stand for another one", async () => {
-  await put(`${NEWS}<form id="part"><input name="a" value="1"></form>`);
-  $("input").value = "mine";
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer('<form id="part"><input name="b" value="2"></form>');
-  assert.equal($("input").name, "b");
-  assert.equal($("input").value, "2");
-});
-
-test("what the visitor opened stays open", async () => {
-  await put(`${NEWS}<div id="part"><details><summary>old</summary></details></div>`);
-  $("details").open = true;
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer('<div id="part"><details><summary>new</summary></details></div>');
-  assert.equal($("summary").textContent, "new");
-  assert.equal($("details").open, true);
-});
-
-test("the body of a table is refreshed, from a page and from bare rows", async () => {
-  const subscribe = '<juggernaut-subscribe channel="news" refresh="tbody"></juggernaut-subscribe>';
-  await put(`${subscribe}<table><tbody id="rows"><tr id="r1"><td>1</td></tr></tbody></table>`);
-  const row = $("#r1");
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer('<table><tbody id="rows"><tr id="r2"><td>2</td></tr><tr id="r1"><td>one</td></tr></tbody></table>');
-  assert.equal($("#rows").textContent, "2one");
-  assert.equal($("#r1"), row);
-  await publish("news");
-  await pass(300);
-  await fetches[1].answer('<tbody id="rows"><tr id="r1"><td>1</td></tr></tbody>');
-  assert.equal($("table").innerHTML, '<tbody id="rows"><tr id="r1"><td>1</td></tr></tbody>');
-});
-
 test("an element without an id is explained", async () => {
   await put('<juggernaut-subscribe channel="news" refresh=".part"></juggernaut-subscribe><p class="part">old</p>');
   await publish("news");
@@ -532,40 +434,6 @@ test("a selector outside Latin-1 fits into the header", async () => {
   assert.equal(fetches[0].headers["X-Juggernaut-Refresh"], "#pr%C3%BCfung, #%E6%97%A5");
 });
 
-test("an element inside the part survives without subscribing again, and takes the new token", async () => {
-  const part = (token) =>
-    `<div id="part"><b>${token}</b><juggernaut-subscribe channel="news" token="${token}" refresh="#part"></juggernaut-subscribe></div>`;
-  await put(part("t1"));
-  const element = $("juggernaut-subscribe");
-  socket.takeCommands();
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer(part("t2"));
-  assert.equal($("b").textContent, "t2");
-  assert.equal($("juggernaut-subscribe"), element);
-  assert.equal(element.hasAttribute("connected"), true);
-  assert.equal(element.hasAttribute("token"), false);
-  await pass(1_000);
-  assert.deepEqual(socket.takeCommands(), []);
-  socket.drop();
-  tick(500);
-  FakeSocket.last.greet();
-  assert.equal(FakeSocket.last.takeCommands()[0].token, "t2");
-});
-
-test("a list of elements that shifts keeps the subscriptions that stay", async () => {
-  const list = (...names) =>
-    `<ul id="part">${names.map((name) => `<li><juggernaut-subscribe channel="${name}" token="t-${name}"></juggernaut-subscribe></li>`).join("")}</ul>`;
-  await put(NEWS + list("a", "b"));
-  socket.takeCommands();
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer(list("b", "c"));
-  socket.grant();
-  await pass(1_000);
-  assert.deepEqual([...document.querySelectorAll("li [connected]")].map((element) => element.getAttribute("channel")), ["b", "c"]);
-});
-
 test("juggernaut:refresh can cancel, and has the fetched page", async () => {
   await put(`${NEWS}<p id="part">old</p>`);
   const heard = [];
@@ -581,6 +449,16 @@ test("juggernaut:refresh can cancel, and has the fetched page", async () => {
   assert.equal($("#part").textContent, "old");
 });
 
+test("a part that went with the part around it is none any more", async () => {
+  await put('<juggernaut-subscribe channel="news" refresh=".p"></juggernaut-subscribe><div class="p" id="o"><b class="p" id="i">1</b></div>');
+  const parts = [];
+  document.addEventListener("juggernaut:refreshed", ({ detail }) => parts.push(...detail.parts), { once: true });
+  await publish("news");
+  await pass(300);
+  await fetches[0].answer('<div class="p" id="o">2</div><b class="p" id="i">2</b>');
+  assert.deepEqual(parts, [$("#o")]);
+});
+
 test("juggernaut:refreshed comes afterwards, with the parts", async () => {
   await put(`${NEWS}<p id="part">old</p>`);
   const heard = [];
@@ -590,105 +468,4 @@ test("juggernaut:refreshed comes afterwards, with the parts", async () => {
   await fetches[0].answer('<p id="part">new</p>');
   assert.deepEqual(heard[0].parts, [$("#part")]);
   assert.equal(heard[0].url, PAGE);
-});
-
-test("scripts of an answer do not run", async () => {
-  await put(`${NEWS}<div id="part"></div>`);
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer('<div id="part"><script>globalThis.ran = true</script></div>');
-  assert.equal(globalThis.ran, undefined);
-});
-
-test("htmx is told of the new elements", async () => {
-  const processed = [];
-  globalThis.htmx = { process: (element) => processed.push(element.id) };
-  await put(`${NEWS}<p id="part"></p>`);
-  await publish("news");
-  await pass(300);
-  await fetches[0].answer('<p id="part">new</p>');
-  delete globalThis.htmx;
-  assert.deepEqual(processed, ["part"]);
-});
-
-// fill
-
-const FILL = '<juggernaut-subscribe channel="job" fill="#job"></juggernaut-subscribe>';
-
-test("fill puts values where their names are, under the selector only", async () => {
-  await put(`${FILL}<div id="job"><b data-field="percent">0</b><i data-field="other">x</i></div><b id="out" data-field="percent">0</b>`);
-  await publish("job", { percent: 40 });
-  assert.equal($("#job b").textContent, "40");
-  assert.equal($("#job i").textContent, "x");
-  assert.equal($("#out").textContent, "0");
-  await pass(1_000);
-  assert.equal(fetches.length, 0);
-});
-
-test("fill takes the fields of a model's message", async () => {
-  await put(`${FILL}<p id="job" data-field="status"></p>`);
-  await publish("job", { event: "updated", model: "shop.order", pk: 1, fields: { status: "paid" } });
-  assert.equal($("#job").textContent, "paid");
-});
-
-test("fill never makes HTML", async () => {
-  await put(`${FILL}<div id="job"><b data-field="name"></b></div>`);
-  await publish("job", { name: "<img src=x onerror=alert(1)>" });
-  assert.equal($("#job b").children.length, 0);
-  assert.equal($("#job b").textContent, "<img src=x onerror=alert(1)>");
-});
-
-test("fill sets the value of what has one, and the text of the rest", async () => {
-  await put(`${FILL}<form id="job"><input data-field="v" value="old"><textarea data-field="v"></textarea>
-    <select data-field="v"><option>a</option><option>b</option></select><progress data-field="n" max="100"></progress>
-    <button data-field="v">old</button><ol><li data-field="n"></li></ol><input type="checkbox" data-field="yes">
-    <input type="radio" name="r" value="a" data-field="v" checked><input type="radio" name="r" value="b" data-field="v"></form>`);
-  await publish("job", { v: "b", n: 7, yes: true });
-  assert.deepEqual(["input", "textarea", "select"].map((name) => $(name).value), ["b", "b", "b"]);
-  assert.equal($("progress").value, 7);
-  assert.equal($("button").textContent, "b");
-  assert.equal($("li").textContent, "7");
-  assert.equal($("[type=checkbox]").checked, true);
-  assert.equal($("[type=radio]:checked").value, "b");
-});
-
-test("null empties", async () => {
-  await put(`${FILL}<div id="job"><b data-field="a">x</b><input data-field="a" value="x"></div>`);
-  await publish("job", { a: null });
-  assert.equal($("#job b").textContent, "");
-  assert.equal($("#job input").value, "");
-});
-
-test("fill leaves the field alone in which the visitor is typing", async () => {
-  await put(`${FILL}<div id="job"><input data-field="a" value="x"></div>`);
-  $("input").focus();
-  $("input").value = "mine";
-  await publish("job", { a: "theirs" });
-  assert.equal($("input").value, "mine");
-  $("input").blur();
-  await publish("job", { a: "theirs" });
-  assert.equal($("input").value, "theirs");
-});
-
-test("a field that was filled does not count as edited", async () => {
-  await put(`<juggernaut-subscribe channel="job" fill="#part" refresh="#part"></juggernaut-subscribe>
-    <div id="part"><input data-field="a" value="x"></div>`);
-  await publish("job", { a: "filled" });
-  await pass(300);
-  await fetches[0].answer('<div id="part"><input data-field="a" value="fetched"></div>');
-  assert.equal($("input").value, "fetched");
-});
-
-test("names like those of every object mean the data's own only", async () => {
-  await put(`${FILL}<div id="job"><b data-field="constructor">x</b><b data-field="__proto__">x</b></div>`);
-  await publish("job", { a: 1 });
-  assert.equal($("#job").textContent, "xx");
-});
-
-test("data without names is explained, and fills nothing", async () => {
-  await put(`${FILL}<div id="job"><b data-field="0">x</b></div>`);
-  for (const data of [5, "text", ["list"], null]) await publish("job", data);
-  assert.equal($("#job").textContent, "x");
-  assert.match(warnings[0], /fill="#job" needs data with names/);
-  assert.deepEqual(errors, []);
 });

@@ -4,6 +4,7 @@ import { errors, reset, settle, tick } from "./support/page.js";
 import { FakeSocket } from "./support/socket.js";
 
 const { Juggernaut } = await import("../src/juggernaut.js");
+const { remember } = await import("../src/subscription.js");
 
 const T = ":0-1000";
 let count = 0;
@@ -147,6 +148,22 @@ test("a version that is out of date has been delivered", () => {
   FakeSocket.last.receive(row(9, 10));
   assert.equal(heard.length, 2);
   assert.equal(sinceNext(), "e:9-1009");
+});
+
+test("versions are those of a row, and rows of two models may have the same key", () => {
+  const heard = listen();
+  jug.subscribe("news");
+  connect();
+  answer();
+  FakeSocket.last.receive({ ...at(8), version: 20, data: { model: "a.b", pk: 1 } });
+  FakeSocket.last.receive({ ...at(9), version: 10, data: { model: "a.c", pk: 1 } });
+  assert.equal(heard.length, 3);
+});
+
+test("of too many rows the one that changed longest ago is forgotten", () => {
+  const rows = new Map();
+  for (const [row, version] of [["a", 1], ["b", 2], ["a", 3], ["c", 4]]) remember(rows, row, version, 2);
+  assert.deepEqual([...rows], [["a", 3], ["c", 4]]);
 });
 
 test("offsets need not follow each other", () => {
@@ -307,4 +324,20 @@ test("who comes while the connection is down has missed only what the others hav
   await settle();
   assert.deepEqual(heard, ["subscribed", "stale gap 0"]);
   assert.equal(sinceNext(), "e:5-1600");
+});
+
+test("who comes late and lets go at once is not told what it has missed", async () => {
+  jug.subscribe("news", () => {}, { since: T });
+  connect();
+  answer({ position: "e:5-1005" });
+  const late = new Juggernaut({ url: `/recovery-${count}/`, lazy: true });
+  const heard = [];
+  late.on("stale", ({ reason }) => heard.push(reason));
+  late.subscribe("news", () => {}, { since: T });
+  late.unsubscribe("news");
+  await settle();
+  assert.deepEqual(heard, []);
+  late.subscribe("news", () => {}, { since: T });
+  await settle();
+  assert.deepEqual(heard, ["gap"]);
 });

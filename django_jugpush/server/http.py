@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import http
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -84,6 +85,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        _send_at_once(transport)
         self._arm()
         # Who comes from afar and is no proxy is one client, and counts before it has said a word.
         drop = None
@@ -227,6 +229,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self._is_over:
             self._ticket.drop(Drop.TIMEOUT, self._peer)
         self.transport.abort()
+
+
+def _send_at_once(transport: asyncio.Transport) -> None:
+    """Let no message wait until the client has acknowledged the one before, which takes it 40 ms."""
+    # asyncio does so itself, but only for a socket that was made with the number of its protocol.
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _answer(drop: Drop) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 
 from django_jugpush import channel
 from django_jugpush.access.authority import authorize
-from django_jugpush.access.tokens import make_subscription_token
+from django_jugpush.access.tokens import make_public_token, make_subscription_token
 from django_jugpush.core.grants import Grant
 from django_jugpush.exceptions import InvalidChannel, InvalidToken, SubscriptionDenied, TokenExpired
 
@@ -52,6 +52,14 @@ def test_bad_token_is_refused_on_a_public_channel_too():
     channel("banner", public=True)
     with pytest.raises(InvalidToken):
         authorize("banner", "forged")
+
+
+def test_token_of_a_time_when_the_channel_was_public_opens_nothing():
+    """Nor is it asked whether a visitor may."""
+    channel("banner", lambda user: True)
+    for name in ("banner", "orders"):
+        with pytest.raises(InvalidToken, match="was public"):
+            authorize(name, make_public_token(name))
 
 
 def test_expired_token_has_its_own_exception():

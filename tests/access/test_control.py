@@ -10,6 +10,7 @@ import pytest
 from django.core import signing
 
 import django_jugpush as push
+from django_jugpush.access import control, revocation
 from django_jugpush.access.control import control_channel, make_control, open_control
 from django_jugpush.access.logins import named_login
 from django_jugpush.core.control import CONTROL_HISTORY
@@ -63,6 +64,14 @@ def test_changed_message_is_nothing():
     for position in (2, 10, -1):
         changed = f"{text[:position]}{'A' if text[position] != 'A' else 'B'}{text[position:][1:]}"
         assert open_control(with_data(make_control("reauthorize"), json.dumps(changed).encode())) is None
+
+
+def test_message_of_a_later_version_is_nothing(monkeypatch):
+    """It may mean something else."""
+    with monkeypatch.context() as later:
+        later.setattr(control, "_VERSION", "2")
+        publication = make_control("reauthorize")
+    assert open_control(publication) is None
 
 
 def test_other_projects_message_is_nothing(settings):
@@ -137,3 +146,19 @@ class TestPublicNames:
             ("revoke", (pk,), named_login(pk, "device-7")),
         ]
         assert not any(message.is_final for message in told)
+
+    def test_commit_of_the_users_database_is_waited_for(self, alice, settings, monkeypatch):
+        """Unless somebody says another."""
+        waited_for = []
+        monkeypatch.setattr(revocation, "_send", lambda messages, using: waited_for.append(using))
+        settings.DATABASE_ROUTERS = [UsersElsewhere()]
+        push.revoke(alice.pk)
+        revocation.revoke_users([alice.pk], using="default")
+        assert waited_for == ["other", "default"]
+
+
+class UsersElsewhere:
+    """A router of databases."""
+
+    def db_for_write(self, model, **hints):
+        return "other"

@@ -56,6 +56,12 @@ class TestLogins:
         sign_in(request_, alice)
         assert told == []
 
+    def test_login_once_more_ends_nothing(self, request_, alice, told):
+        """It is the same login, whose pages are open."""
+        first = sign_in(request_, alice)
+        assert sign_in(request_, alice) == first
+        assert told == []
+
     def test_logout_of_nobody_tells_nothing(self, request_, told):
         """Some code logs out whoever comes."""
         logout(request_)
@@ -273,21 +279,16 @@ class TestCommit:
         alice.save()
         assert len(broker.batches) == 2
 
-    def test_what_another_process_changed_back_is_told_again(self, alice, broker, django_user_model):  # noqa: F811
+    @pytest.mark.parametrize("how", ["read", "refreshed"])
+    def test_what_another_process_changed_back_is_told_again(self, alice, broker, django_user_model, how):  # noqa: F811
         """A worker takes a flag away, another one gives it back, and the first takes it away again."""
         alice.is_active = False
         alice.save()
         django_user_model.objects.filter(pk=alice.pk).update(is_active=True)  # this process hears nothing of it
-        again = django_user_model.objects.get(pk=alice.pk)
-        again.is_active = False
-        again.save()
-        assert len(broker.batches) == 2
-
-    def test_refreshing_an_instance_shows_it_too(self, alice, broker, django_user_model):  # noqa: F811
-        alice.is_active = False
-        alice.save()
-        django_user_model.objects.filter(pk=alice.pk).update(is_active=True)
-        alice.refresh_from_db()
+        if how == "read":
+            alice = django_user_model.objects.get(pk=alice.pk)
+        else:
+            alice.refresh_from_db()
         alice.is_active = False
         alice.save()
         assert len(broker.batches) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import models
 
 from django_jugpush.access import sweep
 from django_jugpush.access.logins import fingerprint, fingerprints
@@ -37,6 +38,20 @@ def test_update_is_found(alice, bob, django_user_model, change):
         (str(alice.pk),),
         fingerprints(alice),
     )
+
+
+def test_user_whom_the_default_manager_hides_is_looked_at(alice, django_user_model, monkeypatch):
+    """Some hide who is not active, or is of another site."""
+
+    class Hiding(models.Manager):
+        def get_queryset(self):
+            return super().get_queryset().none()
+
+    hiding = Hiding()
+    hiding.model = django_user_model
+    monkeypatch.setitem(django_user_model._meta.__dict__, "default_manager", hiding)
+    assert not django_user_model._default_manager.exists()
+    assert find_changed(connected(alice)) == []
 
 
 def test_user_who_is_gone_has_no_fingerprint(alice, django_user_model):

@@ -194,6 +194,11 @@ def test_lifetime_is_bounded():
     assert payload(make(lifetime=3600, ends=NOW + 60))["e"] == int(NOW) + 60
 
 
+def test_newest_messages_are_those_that_a_token_names():
+    """Whoever has heard of one comes after all before it."""
+    assert verify_token(make(after="abcdef"), "order:7", now=NOW).after == ("c", "d", "e", "f")
+
+
 def test_subscription_ends_with_the_login():
     """However long it would last otherwise."""
     assert verify_token(make(ends=NOW + 600), "order:7", now=NOW).expires == int(NOW) + 600

@@ -38,6 +38,15 @@ def quick(monkeypatch):
     monkeypatch.setattr(unsent, "FIRST_PAUSE", 0.01)
 
 
+@pytest.fixture
+def idle(monkeypatch):
+    """A broker; nothing is sent of itself until the end of the test."""
+    stopped = threading.Event()
+    monkeypatch.setattr(unsent.time, "sleep", lambda pause: stopped.wait(TIMEOUT))
+    yield Flaky(0)
+    stopped.set()
+
+
 def fail(waiting, *publications):
     waiting.receive(DummyBroker, publications, BrokerUnavailable("away"))
 
@@ -75,27 +84,20 @@ def test_other_publications_may_be_lost():
     assert (waiting.count, len(waiting), waiting._thread) == (0, 0, None)
 
 
-def test_what_waits_is_not_counted_twice(monkeypatch):
+def test_what_waits_is_not_counted_twice(idle):
     """The signal comes again with each attempt that fails."""
-    monkeypatch.setattr(unsent.time, "sleep", lambda pause: stopped.wait(TIMEOUT))
-    stopped = threading.Event()
-    waiting = Unsent(Flaky(0))
+    waiting = Unsent(idle)
     message = make_control("reauthorize")
     fail(waiting, message)
     fail(waiting, message)
     assert (waiting.count, len(waiting)) == (1, 1)
-    stopped.set()
-    waiting._thread.join(TIMEOUT)
 
 
-def test_end_of_the_process_is_one_more_chance(monkeypatch):
-    stopped = threading.Event()
-    monkeypatch.setattr(unsent.time, "sleep", lambda pause: stopped.wait(TIMEOUT))
-    waiting = Unsent(broker := Flaky(0))
+def test_end_of_the_process_is_one_more_chance(idle):
+    waiting = Unsent(idle)
     fail(waiting, message := make_control("reauthorize"))
     waiting.finish()
-    assert broker.taken == [[message.id]]
-    stopped.set()
+    assert idle.taken == [[message.id]]
 
 
 def test_app_has_connected_it(caplog, monkeypatch):
@@ -118,3 +120,37 @@ def test_app_has_connected_it(caplog, monkeypatch):
         hand_over([message := make_control("reauthorize")])
         assert broker.done.wait(TIMEOUT)
     assert [publication.id for publication in broker.publications] == [message.id]
+
+
+def test_fork_has_a_thread_of_its_own(idle, monkeypatch):
+    """It inherits what waits, and no thread that would send it."""
+    waiting = Unsent(idle)
+    fail(waiting, make_control("reauthorize"))
+    parent = waiting._thread
+    monkeypatch.setattr(unsent.os, "getpid", lambda: -1)
+    waiting.finish()
+    assert not idle.taken, "the parent sends it"
+    fail(waiting, make_control("reauthorize"))
+    assert waiting._thread is not parent
+    waiting.finish()
+    assert len(idle.taken[0]) == 2
+
+
+def test_what_is_too_old_to_mean_anything_is_not_sent(idle, monkeypatch):
+    waiting = Unsent(idle)
+    fail(waiting, make_control("reauthorize"))
+    monkeypatch.setattr(unsent, "CONTROL_HISTORY", (1, 0.0))
+    waiting.finish()
+    assert (idle.taken, len(waiting)) == ([], 0)
+
+
+def test_no_more_wait_than_the_stream_keeps(idle, monkeypatch):
+    """The first of them."""
+    monkeypatch.setattr(unsent, "MAX_UNSENT", 3)
+    waiting = Unsent(idle)
+    messages = [make_control("reauthorize") for _ in range(5)]
+    fail(waiting, *messages[:2])
+    fail(waiting, *messages[2:])
+    waiting.finish()
+    assert idle.taken == [[message.id for message in messages[:3]]]
+    assert waiting.count == 5

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from tests.papers import DOCS, commands, rst_blocks
-from tests.redis_server import running_redis
-from tests.runserver.conftest import PATIENCE, Site
+from tests.runserver.conftest import Site
+from tests.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent / "project"
 BLOCKS = rst_blocks((DOCS / "howto" / "publish.rst").read_text())
@@ -47,12 +47,6 @@ class Ear:
     def close(self):
         self._pubsub.close()
         self._client.close()
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture

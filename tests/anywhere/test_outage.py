@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import threading
 import time
 
 import pytest
 
-from django_jugpush.brokers.redis import RedisFeed
-from tests.redis_server import running_redis
-from tests.runserver.conftest import PATIENCE, free_port, wait_until_served
+from tests.ports import free_port
+from tests.runserver.conftest import wait_until_served
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.processes
 
@@ -47,12 +46,6 @@ class Load:
             except Exception as error:
                 self.failures.append(error)
             self.requests.append(time.monotonic() - began)
-
-
-@pytest.fixture
-def own_redis(tmp_path):
-    with running_redis(tmp_path) as server:
-        yield server
 
 
 def serve(site, *arguments):
@@ -94,25 +87,3 @@ def test_ten_seconds_without_redis(make_site, own_redis, go_away, come_back):
     lost, found = push_server.output.count("Redis cannot be heard"), push_server.output.count("can be heard again")
     assert lost == found <= 1
     assert go_away == "freeze" or lost == 1
-
-
-def test_quiet_redis_is_not_taken_for_a_lost_one(own_redis, caplog):
-    """Where nobody publishes, the push server asks whether Redis is there, and is content with the answer."""
-
-    def pings():
-        return own_redis.client().info("commandstats").get("cmdstat_ping", {}).get("calls", 0)
-
-    async def scenario():
-        feed = RedisFeed(own_redis.url, namespace="jugpush", ping_interval=0.02)
-        before = await asyncio.to_thread(pings)
-        await feed.start(lambda publications: None)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while await asyncio.to_thread(pings) < before + 5:  # noqa: ASYNC110 - Redis counts, and sets no event
-                    await asyncio.sleep(0.02)
-            return feed.is_connected
-        finally:
-            await feed.stop()
-
-    assert asyncio.run(scenario())
-    assert not caplog.messages

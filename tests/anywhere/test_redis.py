@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from django_jugpush.brokers.redis import RedisFeed
-from tests.runserver.conftest import PATIENCE, free_port, wait_until_served
+from tests.ports import free_port
+from tests.runserver.conftest import wait_until_served
+from tests.waiting import PATIENCE
 
 from .conftest import SHELL, event, program
 

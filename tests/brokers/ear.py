@@ -1,18 +1,24 @@
-"""A feed on a real redis-server, with what it heard."""
+"""A feed on a real redis-server, with what it heard, and somebody who publishes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
 import msgspec
+import redis
 
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed
 from django_jugpush.core.channels import full_name
 from django_jugpush.core.history import Replay
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
+from tests.waiting import PATIENCE
+
+META, STREAM = "tests:0:m:{news}", "tests:0:s:{news}"
+"""What Redis holds of the channel ``news``."""
 
 
 class Ear:
@@ -58,6 +64,16 @@ class Ear:
         assert bytes((await self.next()).data) == b'"marker"'
 
 
+def asynchronous(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:
+    """Run a test on an event loop of its own; fail if it does not come to its end."""
+
+    @functools.wraps(test)
+    def run(*args: object, **kwargs: object) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), PATIENCE))
+
+    return run
+
+
 @contextlib.asynccontextmanager
 async def ear(url: str, namespace: str = "tests", **options: float) -> AsyncIterator[Ear]:
     one = Ear(url, namespace, **options)
@@ -77,3 +93,19 @@ async def until(condition: Callable[[], bool]) -> None:
 def publication(channel: str, data: bytes = b"1", namespace: str = "tests", **more: object) -> Publication:
     more = {"id": "id"} | more
     return Publication(channel=channel, namespace=namespace, data=msgspec.Raw(data), **more)
+
+
+class Publisher:
+    """Publishes numbers."""
+
+    def __init__(self, url: str, broker: RedisBroker | None = None) -> None:
+        self.broker = broker or RedisBroker(url)
+
+    def __call__(self, *numbers: int, channel: str = "news", **more: object) -> None:
+        self.broker.publish([publication(channel, b"%d" % number, id=str(number), **more) for number in numbers])
+
+
+def now(client: redis.Redis) -> int:
+    """Return the time by Redis's clock, in milliseconds."""
+    seconds, microseconds = client.time()
+    return seconds * 1000 + microseconds // 1000

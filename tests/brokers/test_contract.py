@@ -13,16 +13,8 @@ from django_jugpush.brokers.local import LocalBroker, LocalFeed
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed
 from django_jugpush.server.publish import PublishEndpoint
 from tests.contracts.brokers import NAMESPACE, PATIENCE, BrokerContract, Bus, HearingContract, HistoryContract
-from tests.redis_server import running_redis
 
 KEY = b"k" * 32
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    """One for all tests; the one that takes it away brings it back."""
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 class LocalBus(Bus):

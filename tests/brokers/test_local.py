@@ -143,11 +143,12 @@ def test_feed_passes_on_what_has_listeners(start_server):
 
 def test_feed_forgets_channels():
     """Nothing is delivered for a channel whose last listener has gone."""
-    feed = LocalFeed()
-    feed._deliver = pytest.fail
+    feed, heard = LocalFeed(), []
+    feed._deliver = heard.extend
     feed.listen(["tests:news", "tests:other"])
     feed.forget(["tests:news", "tests:never"])
-    feed.receive([publication()])
+    feed.receive([publication(), publication(channel="other")])
+    assert [one.channel for one in heard] == ["other"]
 
 
 def test_long_batch_keeps_its_order_over_several_requests(start_server):
@@ -215,6 +216,17 @@ def test_suspended_server_does_not_silence_the_other(start_server):
         publisher.publish([publication(id="2")])
         assert server.heard() == [publication(id="2")]
         assert len(heard) == asked
+
+
+def test_servers_that_all_were_silent_are_asked_all_the_same(monkeypatch):
+    """There is nobody else to ask."""
+    monkeypatch.setattr(local, "TIMEOUT", 0.1)
+    with stranger(serve=lambda *_: None) as (url, heard):
+        publisher = broker(url)
+        for times in (1, 2):
+            with pytest.raises(BrokerUnavailable, match="cannot be reached"):
+                publisher.publish([publication()])
+            assert heard.count(b"GET ") == times
 
 
 def test_keys_are_rotated_without_a_gap(start_server):
@@ -324,6 +336,26 @@ def test_request_that_broke_off_is_sent_again(start_server, monkeypatch, arrives
     assert server.requests.count("GET") == 2
 
 
+def test_each_request_of_a_batch_may_break_off_once(start_server, monkeypatch):
+    """It is the one that broke off that may have come before."""
+    server = start_server()
+    exchange, posts = local._exchange, []
+
+    def break_off(connection, method, target, body=None, headers=None):
+        if method == "POST":
+            posts.append(b'"again":true' in body)
+            if len(posts) % 2:
+                raise ConnectionResetError("the network breaks")
+        return exchange(connection, method, target, body, headers)
+
+    monkeypatch.setattr(local, "_exchange", break_off)
+    monkeypatch.setattr(local, "_BODY_SIZE", 1)
+    batch = [publication(id=str(number)) for number in range(3)]
+    broker(server.url).publish(batch)
+    assert server.heard() == batch
+    assert posts == [False, True] * 3
+
+
 def test_proxy_of_the_environment_is_not_used(start_server, monkeypatch):
     """Publications go to no ``HTTP_PROXY``."""
     server = start_server()
@@ -355,3 +387,12 @@ def test_refusal_is_an_error_that_says_why(start_server):
     with pytest.raises(BrokerError, match=r"refused the publication \(404\): the clocks differ") as caught:
         broker(server.url).publish([publication()])
     assert not isinstance(caught.value, BrokerUnavailable)
+
+
+def test_refusal_says_more_than_an_absence(start_server):
+    """Of several servers the one that answered knows why."""
+    server = start_server(clock=lambda: time.time() - 100)
+    with stranger() as (url, _):
+        pass
+    with pytest.raises(BrokerError, match="the clocks differ"):
+        broker(url, server.url).publish([publication()])

@@ -5,34 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from django_jugpush.brokers.redis import RedisBroker, RedisNames
 from django_jugpush.brokers.redis.connections import SENT_AT_ONCE, Connections
-from django_jugpush.core.publication import Publication
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
-from tests.brokers.ear import ear, publication, until
-from tests.redis_server import RedisServer, running_redis
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A redis-server that the test may kill."""
-    with running_redis(tmp_path) as server:
-        yield server
-
-
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(scenario())  # type: ignore[arg-type]
+from tests.brokers.ear import asynchronous, ear, publication, until
 
 
 def test_batch_takes_one_round_trip(redis_server):
@@ -51,7 +30,7 @@ def test_long_batch_does_not_keep_redis_from_everything_else(redis_server):
     broker = RedisBroker(redis_server.url)
     client = redis_server.client()
 
-    def calls(batch: list[Publication]) -> int:
+    def calls(batch):
         before = client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
         broker.publish(batch)
         return client.info("commandstats")["cmdstat_evalsha"]["calls"] - before
@@ -71,143 +50,137 @@ def test_names_hold_database_namespace_and_no_special_characters():
     assert RedisNames("redis://h:1/3").control("shop.tenants.name") == "shop.tenants.name:3:control"
 
 
-def test_namespaces_and_databases_hear_nothing_of_each_other(redis_server):
-    async def scenario():
-        other_database = redis_server.url.replace("/0", "/5")
-        async with (
-            ear(redis_server.url, "a") as one,
-            ear(redis_server.url, "b") as two,
-            ear(other_database, "a") as three,
-        ):
-            for each in (one, two, three):
-                await each.listen("user:42")
-            first, second = RedisBroker(redis_server.url), RedisBroker(other_database)
-            first.publish([publication("user:42", b"0", "a"), publication("user:42", b"1", "b")])
-            second.publish([publication("user:42", b"2", "a")])
-            assert [bytes((await each.next()).data) for each in (one, two, three)] == [b"0", b"1", b"2"]
-            for each, broker in ((one, first), (two, first), (three, second)):
-                await each.nothing_before(broker, "user:42")
-
-    run(scenario)
+@asynchronous
+async def test_namespaces_and_databases_hear_nothing_of_each_other(redis_server):
+    other_database = redis_server.url.replace("/0", "/5")
+    async with (
+        ear(redis_server.url, "a") as one,
+        ear(redis_server.url, "b") as two,
+        ear(other_database, "a") as three,
+    ):
+        for each in (one, two, three):
+            await each.listen("user:42")
+        first, second = RedisBroker(redis_server.url), RedisBroker(other_database)
+        first.publish([publication("user:42", b"0", "a"), publication("user:42", b"1", "b")])
+        second.publish([publication("user:42", b"2", "a")])
+        assert [bytes((await each.next()).data) for each in (one, two, three)] == [b"0", b"1", b"2"]
+        for each, broker in ((one, first), (two, first), (three, second)):
+            await each.nothing_before(broker, "user:42")
 
 
-def test_servers_subscribe_only_to_channels_with_listeners(own_redis):
+@asynchronous
+async def test_servers_subscribe_only_to_channels_with_listeners(own_redis):
     """A channel is left a while after its last listener, and not at all if one comes back in time."""
-
-    async def scenario():
-        async with ear(own_redis.url, linger=0.2) as one:
-            await one.listen("left", "kept", "back")
-            client = own_redis.client()
-            assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:left", "tests:0:c:kept", "tests:0:c:back"}
-            one.feed.forget(["tests:left", "tests:back"])
-            one.feed.listen(["tests:back"])
-            await until(lambda: "tests:0:c:left" not in client.pubsub_channels())
-            assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:kept", "tests:0:c:back"}
-            await one.listen("left")
-            await one.nothing_before(RedisBroker(own_redis.url), "left")
-
-    run(scenario)
+    async with ear(own_redis.url, linger=0.2) as one:
+        await one.listen("left", "kept", "back")
+        client = own_redis.client()
+        assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:left", "tests:0:c:kept", "tests:0:c:back"}
+        one.feed.forget(["tests:left", "tests:back"])
+        one.feed.listen(["tests:back"])
+        await until(lambda: "tests:0:c:left" not in client.pubsub_channels())
+        assert set(client.pubsub_channels("tests:0:c:*")) == {"tests:0:c:kept", "tests:0:c:back"}
+        await one.listen("left")
+        await one.nothing_before(RedisBroker(own_redis.url), "left")
 
 
-def test_ten_thousand_channels_are_subscribed_in_batches(own_redis):
-    async def scenario():
-        async with ear(own_redis.url) as one:
-            await one.listen(*(f"c{number}" for number in range(10_000)))
-            calls = own_redis.client().info("commandstats")["cmdstat_subscribe"]["calls"]
-            assert calls <= 21
-
-    run(scenario)
+@asynchronous
+async def test_ten_thousand_channels_are_subscribed_in_batches(own_redis):
+    async with ear(own_redis.url) as one:
+        await one.listen(*(f"c{number}" for number in range(10_000)))
+        calls = own_redis.client().info("commandstats")["cmdstat_subscribe"]["calls"]
+        assert calls <= 21
 
 
-def test_what_is_asked_for_in_an_outage_and_left_again_is_not_remembered(own_redis):
-    async def scenario():
-        async with ear(own_redis.url) as one:
-            await one.listen("kept")
-            own_redis.kill()
-            await until(lambda: not one.feed.is_connected)
-            for number in range(100):
-                one.feed.listen([f"tests:{number % 50}"])
-                one.feed.forget([f"tests:{number % 50}"])
-            assert list(one.feed._channels) == ["tests:0:c:kept"]
-            assert not one.feed._asking and not one.feed._leaving
-            one.feed.listen(["tests:7"])
-            own_redis.start()
-            await one.listen("kept", "7")
-            assert set(own_redis.client().pubsub_channels("tests:0:c:*")) == {"tests:0:c:kept", "tests:0:c:7"}
-
-    run(scenario)
+@asynchronous
+async def test_what_is_asked_for_in_an_outage_and_left_again_is_not_remembered(own_redis):
+    async with ear(own_redis.url) as one:
+        await one.listen("kept")
+        own_redis.kill()
+        await until(lambda: not one.feed.is_connected)
+        for number in range(100):
+            one.feed.listen([f"tests:{number % 50}"])
+            one.feed.forget([f"tests:{number % 50}"])
+        assert list(one.feed._channels) == ["tests:0:c:kept"]
+        assert not one.feed._asking and not one.feed._leaving
+        one.feed.listen(["tests:7"])
+        own_redis.start()
+        await one.listen("kept", "7")
+        assert set(own_redis.client().pubsub_channels("tests:0:c:*")) == {"tests:0:c:kept", "tests:0:c:7"}
 
 
 @pytest.mark.parametrize("blow", ["kill connections", "restart", "freeze"])
-def test_broken_connection_is_made_anew_and_listeners_are_told(own_redis, blow, caplog):
+@asynchronous
+async def test_broken_connection_is_made_anew_and_listeners_are_told(own_redis, blow, caplog):
     """After CLIENT KILL, a restart and a silent link: everything is heard again, and said once to be stale."""
     caplog.set_level(logging.INFO, "django_jugpush")
-
-    async def scenario():
-        async with ear(own_redis.url, ping_interval=0.2) as one:
-            await one.listen("news", "other")
-            if blow == "kill connections":
-                own_redis.client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-            elif blow == "restart":
-                own_redis.kill()
-                await until(lambda: not one.feed.is_connected)
-                own_redis.start()
-            else:
-                own_redis.freeze()
-                await until(lambda: not one.feed.is_connected)
-                own_redis.thaw()
-            told = {(await one.next()).channel, (await one.next()).channel}
-            assert told == {"news", "other"}
-            broker = RedisBroker(own_redis.url)
-            await one.nothing_before(broker, "news")
-            await one.nothing_before(broker, "other")
-
-    run(scenario)
+    async with ear(own_redis.url, ping_interval=0.2) as one:
+        await one.listen("news", "other")
+        if blow == "kill connections":
+            own_redis.client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        elif blow == "restart":
+            own_redis.kill()
+            await until(lambda: not one.feed.is_connected)
+            own_redis.start()
+        else:
+            own_redis.freeze()
+            await until(lambda: not one.feed.is_connected)
+            own_redis.thaw()
+        told = {(await one.next()).channel, (await one.next()).channel}
+        assert told == {"news", "other"}
+        broker = RedisBroker(own_redis.url)
+        await one.nothing_before(broker, "news")
+        await one.nothing_before(broker, "other")
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
-def test_server_that_starts_before_redis_hears_it_later(own_redis):
-    async def scenario():
-        own_redis.kill()
-        async with ear(own_redis.url) as one:
-            one.feed.listen(["tests:news"])
-            waiting = asyncio.create_task(one.feed.ready("tests:news"))
-            await asyncio.sleep(0)
-            own_redis.start()
-            await asyncio.wait_for(waiting, 5)
-            await one.nothing_before(RedisBroker(own_redis.url), "news")
-
-    run(scenario)
+@asynchronous
+async def test_server_that_starts_before_redis_hears_it_later(own_redis):
+    own_redis.kill()
+    async with ear(own_redis.url) as one:
+        one.feed.listen(["tests:news"])
+        waiting = asyncio.create_task(one.feed.ready("tests:news"))
+        await asyncio.sleep(0)
+        own_redis.start()
+        await asyncio.wait_for(waiting, 5)
+        await one.nothing_before(RedisBroker(own_redis.url), "news")
 
 
-def test_strange_message_is_ignored(redis_server):
+STRANGE = {
+    "nothing": b"",
+    "half a value": b"{",
+    "a list": b"[]",
+    "no publication": b'{"id":1}',
+    "no text": b"\xff",
+    "too deep": b"[" * 100_000,
+    "of another project": b'{"id":"1","channel":"news","namespace":"other"}',  # who may publish here may not there
+    "of another channel": b'{"id":"1","channel":"other","namespace":"tests"}',
+}
+
+
+@pytest.mark.parametrize("message", STRANGE.values(), ids=STRANGE)
+@asynchronous
+async def test_strange_message_is_ignored(redis_server, caplog, message):
     """Something else that publishes into the project's names does no harm."""
-
-    async def scenario():
-        async with ear(redis_server.url) as one:
-            await one.listen("news")
-            foreign = b'{"id":"1","channel":"news","namespace":"other"}'  # whoever may publish here may not there
-            for message in (b"", b"{", b"[]", b'{"id":1}', b"\xff", b"[" * 100_000, foreign):
-                redis_server.client().publish("tests:0:c:news", message)
-            await one.nothing_before(RedisBroker(redis_server.url), "news")
-
-    run(scenario)
+    async with ear(redis_server.url) as one:
+        await one.listen("news")
+        redis_server.client().publish("tests:0:c:news", b"e:1-1 " + message)
+        await one.nothing_before(RedisBroker(redis_server.url), "news")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_feed_survives_a_fault_of_its_server(own_redis, caplog):
+@asynchronous
+async def test_feed_survives_a_fault_of_its_server(own_redis, caplog):
     """It is logged, with its traceback, and the connection made anew."""
-
-    async def scenario():
-        async with ear(own_redis.url) as one:
-            await one.listen("news")
-            deliver, one.feed._deliver = one.feed._deliver, lambda publications: 1 / 0
-            RedisBroker(own_redis.url).publish([publication("news")])
-            await until(lambda: not one.feed.is_connected)
-            one.feed._deliver = deliver
-            assert (await one.next()).stale == "gap"
-            await one.nothing_before(RedisBroker(own_redis.url), "news")
-
-    run(scenario)
+    async with ear(own_redis.url) as one:
+        await one.listen("news")
+        deliver, one.feed._deliver = one.feed._deliver, lambda publications: 1 / 0
+        RedisBroker(own_redis.url).publish([publication("news")])
+        await until(lambda: not one.feed.is_connected)
+        one.feed._deliver = deliver
+        assert (await one.next()).stale == "gap"
+        await one.nothing_before(RedisBroker(own_redis.url), "news")
+        own_redis.client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await one.nothing_before(RedisBroker(own_redis.url), "news")
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -250,7 +223,7 @@ def test_interruption_leaves_no_answer_to_what_comes_next(redis_server):
     class TimeIsUp(Exception):
         pass
 
-    def commands() -> Iterator[tuple[str, ...]]:
+    def commands():
         yield "BLPOP", "x" * SENT_AT_ONCE, "0.2"  # answers when the next has been sent
         raise TimeIsUp
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.ports import free_port
 from tests.runserver import conftest as processes
 
 make_site = processes.make_site
@@ -17,7 +18,7 @@ class PushProcesses:
 
     def start(self, *arguments, port=None, ready=True, **environment):
         """Start one on a free port; wait until it is ready, or says why not."""
-        port = port or processes.free_port()
+        port = port or free_port()
         server = self.site.start(
             ["manage.py", "juggernaut", "--port", str(port), *arguments], url=f"127.0.0.1:{port}", **environment
         )

@@ -149,6 +149,28 @@ def test_channel_that_was_crowded_out_is_not_recovered():
     assert streams.read("tests:other", big.position, now=START + 10).is_complete
 
 
+def test_who_listens_again_uses_a_channel_as_who_publishes_does():
+    streams = Streams(now=START, max_bytes=2200)
+    for name in ("news", "other"):
+        streams.add(publication(1, name, b'"%s"' % (b"x" * 200)), now=START)
+    streams.read("tests:news", None, now=START)
+    streams.add(publication(2, "big", b'"%s"' % (b"x" * 300)), now=START)
+    assert list(streams._streams) == ["tests:news", "tests:big"]
+
+
+def test_millisecond_of_which_the_first_part_is_forgotten_is_not_whole():
+    streams = Streams(now=START, default=(1, 10.0))
+    for number in range(2):
+        streams.add(publication(number), now=START + 5)
+    assert not streams.read("tests:news", Position.moment(START + 5), now=START + 5).is_complete
+    assert streams.read("tests:news", Position.moment(START + 6), now=START + 6).is_complete
+
+
+def test_clock_that_goes_back_gives_no_earlier_times():
+    streams = Streams(now=START)
+    assert [streams.add(publication(1), now=START + ms).position.ms - START for ms in (9, 5, 10)] == [9, 9, 10]
+
+
 @given(st.integers(0, 9), st.integers(0, 3))
 def test_again_adds_nothing_twice(number_added, kept):
     """However little of what was added is kept."""

@@ -96,6 +96,13 @@ def test_proof_by_any_shared_key_will_do():
     assert is_proof([NEW, OLD], answer, nonce=NONCE, address="")
 
 
+def test_few_lines_of_an_answer_are_looked_at():
+    """A stranger's answer may be long."""
+    proof = make_proof(NEW, nonce=NONCE, address="")
+    assert is_proof([NEW], "\n" * 15 + proof, nonce=NONCE, address="")
+    assert not is_proof([NEW], "\n" * 16 + proof, nonce=NONCE, address="")
+
+
 @pytest.mark.parametrize("answer", ["", "\n\n", "é", "0" * 64, "<html>"])
 def test_nonsense_is_no_proof(answer):
     """Whatever a stranger answers is compared, and differs."""

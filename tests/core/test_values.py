@@ -13,11 +13,12 @@ from django_jugpush.core.values import MAX_DEPTH, read_value, write_value
 
 @given(st.text() | st.binary().map(lambda data: data.decode("utf-8", "replace")))
 def test_any_text_is_read_or_refused_by_a_value_error(text):
+    """And what was read can be written, and is then read as the same."""
     try:
-        value = read_value(text)
+        written = write_value(read_value(text))
     except ValueError:
         return
-    write_value(value)
+    assert write_value(read_value(written.decode())) == written
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.site import MANAGE, ROOT, Site, free_port, wait_until
+from tests.e2e.site import MANAGE, ROOT, Site, wait_until
 from tests.papers import DOCS
+from tests.ports import free_port
 from tests.redis_server import RedisServer
 
 RECIPES = DOCS / "howto" / "deploy"

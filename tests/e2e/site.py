@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = str(ROOT / "testproject" / "manage.py")
@@ -109,12 +110,6 @@ class Site:
 def heed_interrupts() -> None:
     """Undo what a shell does to programs in the background, when the tests are one: they ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until(condition, *, what, pause=lambda milliseconds: time.sleep(milliseconds / 1000)) -> None:

@@ -11,7 +11,9 @@ import urllib.request
 
 import pytest
 
-from .site import ROOT, free_port, heed_interrupts, wait_until
+from tests.ports import free_port
+
+from .site import ROOT, heed_interrupts, wait_until
 
 DEMO = str(ROOT / "testproject" / "demo.py")
 

@@ -127,28 +127,20 @@ print(json.dumps([[paste.pk for paste in pastes], seconds]))
 def test_progress_is_seen_before_the_commit(site, open_window):
     """With on_commit=False a page shows values while the transaction of another process is still open."""
     window = open_window("/")
-    window.page.evaluate("""() => {
-        window.seen = new Set();
-        const field = document.querySelector("#banner [data-field=text]");
-        const look = () => seen.add(field.textContent);
-        new MutationObserver(look).observe(field, {childList: true, characterData: true, subtree: true});
-    }""")
     with site.popen("""
-import time
 with transaction.atomic():
     print(Paste.objects.create(code="Not committed yet.").pk, flush=True)
-    for percent in range(101):
+    while percent := input():
         push.publish("banner", {"text": f"{percent} %"}, on_commit=False)
-        time.sleep(0.01)
-    input()
 push.publish("banner", {"text": ""})
 """) as job:
         pk = int(job.stdout.readline())
-        expect(window.page.locator("#banner")).to_have_text("100 %")
-        assert window.page.evaluate("seen.size") >= 10
+        for percent in (0, 50, 100):
+            print(percent, file=job.stdin, flush=True)
+            expect(window.page.locator("#banner")).to_have_text(f"{percent} %")
         assert job.poll() is None, "the transaction is still open"
         expect(window.page.locator(f"#paste-{pk}")).to_have_count(0)
-        job.communicate("commit\n", timeout=30)
+        job.communicate("\n", timeout=30)
     expect(window.page.locator(f"#paste-{pk}")).to_be_visible()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.hostile.wire import CONT, HANDSHAKE, PING, TEXT, frame
+from tests.wire import CONT, HANDSHAKE, PING, TEXT, frame
 
 names = itertools.count()
 

@@ -15,16 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.redis_server import running_redis
-from tests.runserver.conftest import free_port
-
-from .wire import HANDSHAKE, PONG, TEXT, frame
+from tests.waiting import PATIENCE, wait_until
+from tests.wire import HANDSHAKE, PONG, TEXT, frame
 
 pytestmark = pytest.mark.processes
 
 GOOD = 200
 HOSTILE = 500
-PATIENCE = 30
 
 SECONDS = 4.0
 """How long latencies are taken, without and with the hostile."""
@@ -106,13 +105,6 @@ class GoodCrowd:
         for client in self._clients:
             client.leave()
         await asyncio.gather(*(client.has_left.wait() for client in self._clients))
-
-
-def wait_until(is_so):
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def publish_for(seconds, redis):

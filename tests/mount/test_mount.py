@@ -10,9 +10,11 @@ import urllib.request
 import pytest
 from websockets.sync.client import connect
 
+from tests.ports import free_port
 from tests.redis_server import running_redis
-from tests.runserver.conftest import PATIENCE, free_port, wait_until_served
-from tests.runserver.test_runserver import BANNER, PUBLISH, SHIPPED, announcements, news
+from tests.runserver.conftest import wait_until_served
+from tests.runserver.test_runserver import BANNER, PUBLISH, SHIPPED, announcements, is_reached_by_its_address, news
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.processes
 
@@ -112,14 +114,7 @@ def test_pages_push_and_publications_share_a_port(site, arguments):
 @pytest.mark.parametrize("arguments", [uvicorn, daphne, hypercorn], ids=lambda make: make.__name__)
 def test_it_says_where_it_is_reached_from_elsewhere(site, arguments):
     """SERVER_URL names the site's own port, for who finds nothing in the directory for temporary files."""
-    server = serve(site, arguments)
-    client = server.client("banner")
-    elsewhere = {
-        "TMPDIR": "/nonexistent",
-        "SITE_JUGPUSH": json.dumps({"SERVER_URL": f"http://{server.url}/juggernaut/"}),
-    }
-    site.shell(PUBLISH, **elsewhere)
-    assert news(client) == BANNER
+    assert is_reached_by_its_address(site, serve(site, arguments))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import IntegrityError, transaction
 from django.test import TestCase
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from django_jugpush import apublish, publish
@@ -33,6 +34,14 @@ def test_without_a_transaction_a_save_is_published_at_once(broker):
     """Autocommit is a transaction of one statement."""
     order = Order.objects.create()
     assert broker.events("orders") == [("created", "app.order", order.pk)]
+
+
+def test_misconfiguration_is_logged_and_fails_no_save(settings, caplog):
+    """A check says so first; what is saved is saved."""
+    settings.JUGPUSH = {"BROKER": "carrier-pigeon://"}
+    order = Order.objects.create()
+    assert Order.objects.filter(pk=order.pk).exists()
+    assert "What came of 1 changes is not published" in caplog.text and "carrier-pigeon" in caplog.text
 
 
 def test_nothing_leaves_before_the_commit(broker):
@@ -359,7 +368,7 @@ def _numbers(step):
     return []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(existing=st.sets(st.sampled_from([1, 2])), steps=st.lists(_STEPS, max_size=6))
 def test_any_program_publishes_what_came_of_it(broker, existing, steps):
     """Whoever follows the events of a row knows at the end whether it is there, and each number came once, in order."""

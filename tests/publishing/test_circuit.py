@@ -25,18 +25,6 @@ class Flaky(Broker):
             raise self.error
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def broker(clock):
     return Flaky(clock)

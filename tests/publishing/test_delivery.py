@@ -15,7 +15,7 @@ from django_jugpush.brokers.base import Broker
 from django_jugpush.brokers.dummy import DummyBroker
 from django_jugpush.brokers.local import LocalBroker
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
-from django_jugpush.publishing import circuit
+from django_jugpush.publishing import circuit, delivery
 from django_jugpush.publishing.delivery import get_broker, use_broker
 from django_jugpush.signals import publish_failed
 
@@ -98,6 +98,15 @@ def test_changed_keys_make_another_broker(settings):
     """It signs with them."""
     first = get_broker()
     settings.SECRET_KEY = "another"
+    assert get_broker() is not first
+
+
+def test_a_forked_process_has_a_broker_of_its_own(settings, monkeypatch):
+    """Its parent's connections are not for two."""
+    settings.JUGPUSH = {"BROKER": "dummy://"}
+    first = get_broker()
+    assert get_broker() is first
+    monkeypatch.setattr(delivery.os, "getpid", lambda: -1)
     assert get_broker() is not first
 
 

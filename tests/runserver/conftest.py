@@ -19,10 +19,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.e2e.site import heed_interrupts
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent / "project"
-PATIENCE = 20.0
-"""Seconds after which what is waited for is not coming: the machine may be busy."""
 
 
 class Server:
@@ -195,11 +195,6 @@ class Site:
 
     def shell(self, code, **environment):
         return self.manage("shell", "-c", code, **environment)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def wait_until_served(server):

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from .conftest import free_port, wait_until_served
+from tests.ports import free_port
+from tests.waiting import PATIENCE
+
+from .conftest import wait_until_served
 
 pytestmark = pytest.mark.processes
 
@@ -42,6 +45,15 @@ def works(site, server):
     site.shell(PUBLISH)
     assert news(client) == BANNER
     client.close()
+    return True
+
+
+def is_reached_by_its_address(site, server):
+    """Show that a process reaches a client of this server where it finds none that is announced."""
+    client = server.client("banner")
+    address = json.dumps({"SERVER_URL": f"http://{server.url}/juggernaut/"})
+    site.shell(PUBLISH, TMPDIR="/nonexistent", SITE_JUGPUSH=address)
+    assert news(client) == BANNER
     return True
 
 
@@ -229,14 +241,7 @@ def test_whichever_runserver_comes_next_is_used(site):
 
 def test_container_is_reached_by_its_address(site):
     """With SERVER_URL nothing is looked for: the publication goes to the web server's own port."""
-    server = site.runserver("--noreload")
-    client = server.client("banner")
-    elsewhere = {
-        "TMPDIR": "/nonexistent",
-        "SITE_JUGPUSH": json.dumps({"SERVER_URL": f"http://{server.url}/juggernaut/"}),
-    }
-    site.shell(PUBLISH, **elsewhere)
-    assert news(client) == BANNER
+    assert is_reached_by_its_address(site, site.runserver("--noreload"))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--noreload"], ["--noasgi"]])
@@ -285,10 +290,15 @@ def test_every_open_page_may_come_back_at_once(site):
     server = site.runserver("--noreload")
     host, _, port = server.url.partition(":")
     os.kill(server.process.pid, signal.SIGSTOP)
-    with ExitStack() as connections:
-        for _ in range(100):
-            connections.enter_context(socket.create_connection((host, int(port)), timeout=0.5))
+    with ExitStack() as opened:
+        connections = [
+            opened.enter_context(socket.create_connection((host, int(port)), timeout=0.5)) for _ in range(100)
+        ]
+        for connection in connections:
+            connection.sendall(b"GET /juggernaut/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            connection.settimeout(PATIENCE)
         os.kill(server.process.pid, signal.SIGCONT)
+        assert {connection.recv(12) for connection in connections} == {b"HTTP/1.1 200"}
 
 
 def test_public_url_without_a_path_leaves_the_port_to_the_site(site):

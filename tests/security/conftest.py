@@ -8,14 +8,7 @@ import pytest
 
 from django_jugpush import channel, declarations
 from django_jugpush.access import receivers
-from tests.redis_server import running_redis
 from tests.security.site import Browser, PushProcess, Tab
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ from django_jugpush.asgi import make_push_server, push_application
 from django_jugpush.server.http import uvicorn_options
 from tests.server.conftest import TIMEOUT
 from tests.test_html import elements
+from tests.waiting import wait_until
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -182,11 +183,8 @@ class PushProcess:
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=[[listener]])
         self.thread.start()
-        deadline = time.monotonic() + TIMEOUT
         self.rights = self.push.rights
-        while not (self.push.is_connected and self.server.started and not self.rights.is_blind):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: self.push.is_connected and self.server.started and not self.rights.is_blind)
 
     def stop(self):
         self.server.should_exit = True

@@ -31,6 +31,7 @@ def test_drain_waits_for_those_who_are_here_and_not_for_those_who_were():
 
 def test_strangers_are_no_fault():
     """A connection may be reported lost, or sent away, after it is gone or before it was there."""
-    push = make_push()
-    push.connections.disconnect(Connection(), DisconnectCode.SLOW)
-    push.connections.connection_lost(Connection())
+    push, stranger = make_push(), Connection()
+    push.connections.disconnect(stranger, DisconnectCode.SLOW)
+    push.connections.connection_lost(stranger)
+    assert (stranger.frames, stranger.closed, len(push.hub)) == ([], None, 0)

@@ -16,24 +16,15 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from django_jugpush.core import reading
 from django_jugpush.server import frames, lingering
 from django_jugpush.server.guard import Drop
+from tests.wire import BINARY, CLOSE, CONT, HANDSHAKE, PING, PONG, TEXT, frame, receive_until
 
 from .conftest import TIMEOUT
-from .test_lingering import HANDSHAKE
 
 MAX_TURN = 0.05
 """Seconds of the server's own time in one turn of its event loop, so that other processes do not count."""
 
 MEGABYTE = 1_000_000
 
-
-def frame(opcode, payload=b"", *, fin=True):
-    """Return a client's frame; its mask is 0."""
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack("!H", size)
-    return bytes([opcode | (0x80 if fin else 0)]) + length + bytes(4) + payload
-
-
-TEXT, BINARY, CONT, PING, PONG = 1, 2, 0, 9, 10
 
 FLOODS = {
     "empty fragments": (frame(TEXT, fin=False) + frame(CONT, fin=False) * (MEGABYTE // 6), 1008),
@@ -44,7 +35,7 @@ FLOODS = {
     "empty messages": (frame(TEXT) * (MEGABYTE // 6), 3501),
     "commands": (frame(TEXT, b'{"type":"ping"}') * (MEGABYTE // 21), 3505),
     "binary messages": (frame(BINARY) * (MEGABYTE // 6), 3502),
-    "closes": (frame(8) * (MEGABYTE // 6), None),
+    "closes": (frame(CLOSE) * (MEGABYTE // 6), None),
     "nonsense": (b"\x83\x80\0\0\0\0" * (MEGABYTE // 6), 1002),
 }
 
@@ -58,9 +49,7 @@ def connected(served, *, receive_buffer=None):
         client.settimeout(TIMEOUT)
         client.connect(("127.0.0.1", served.port))
         client.sendall(HANDSHAKE)
-        received = b""
-        while b'"connected"' not in received:
-            received += client.recv(65_536)
+        receive_until(client, b'"connected"')
         yield client
 
 
@@ -169,9 +158,7 @@ def test_frame_may_be_cut_anywhere(served):
         for cut in range(1, len(whole)):
             client.sendall(whole[:cut])
             client.sendall(whole[cut:])
-            received = b""
-            while received.count(b'"pong"') < 2 or b"\x8a\x01x" not in received:
-                received += client.recv(65_536)
+            assert receive_until(client, b'"pong"}', times=2).count(b"\x8a\x01x") == 1
 
 
 def test_pings_are_answered_as_the_rules_say(served):
@@ -228,9 +215,7 @@ def test_burst_of_commands_is_taken_whole(served, monkeypatch):
     assert len(commands) < reading.COMMAND_BURST + 100 * reading.FAILED_TOKEN_COST
     with connected(served) as client:
         client.sendall(b"".join(frame(TEXT, command.encode()) for command in commands))
-        received = b""
-        while received.count(b'"unsubscribed"') < 1000:
-            received += client.recv(65_536)
+        received = receive_until(client, b'"unsubscribed"', times=1000)
     ids = [int(part.split(b"}")[0]) for part in received.split(b'"id":')[1:]]
     assert ids == list(range(1, 1001))
 

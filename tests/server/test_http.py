@@ -19,21 +19,17 @@ from django_jugpush.server import http as limits
 from django_jugpush.server.guard import EXTRA, Drop, Guard, Ticket, _file_limit
 from django_jugpush.server.proxies import DEFAULT_PROXIES, Proxies
 from django_jugpush.server.turns import Turns
+from tests.waiting import wait_until
+from tests.wire import HANDSHAKE, PING, TEXT, UPGRADE, frame, receive_until
 
 from .conftest import TIMEOUT, make_push
 
-UPGRADE = (
-    "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-)
 
-
-def wait_until(is_so):
-    """Wait for something of another thread."""
-    deadline = time.monotonic() + TIMEOUT
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def let_pass(served, seconds):
+    """Move the clock of a server's event loop; return when it has looked at it."""
+    told = served.loop.time
+    served.call(setattr, served.loop, "time", lambda: told() + seconds)
+    served.call(time.monotonic)
 
 
 @contextlib.contextmanager
@@ -97,10 +93,12 @@ def test_head_may_have_sixteen_kilobytes(served):
 @pytest.mark.parametrize("byte", ["x", "\n", "\r\n"])
 def test_head_without_an_end_is_not_kept(served, byte):
     """Whatever it consists of: 10 MB are refused when the first 16 KiB have come."""
+    refused = served.push.guard.dropped.total()
     with talk(served, "GET / HTTP/1.1\r\nX: x") as client, contextlib.suppress(OSError):
         for _ in range(100):
             client.sendall(byte.encode() * (100_000 // len(byte)))
     wait_until(lambda: not served.uvicorn.server_state.connections)
+    assert served.push.guard.dropped.total() == refused + 1, served.push.guard.dropped
 
 
 def test_head_may_have_a_hundred_headers(served):
@@ -207,21 +205,24 @@ def test_request_has_one_deadline(hasty, beginning):
     assert status == ("" if not beginning else "404" if beginning.startswith("POST") else "408")
 
 
-def test_deadline_begins_anew_with_each_answer(hasty):
+def test_deadline_begins_anew_with_each_answer(serve, monkeypatch):
     """A connection that is in use is not cut."""
-    connection = http.client.HTTPConnection("127.0.0.1", hasty.port, timeout=TIMEOUT)
-    for _ in range(5):
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT", 4)  # uvicorn's own for a connection that is kept is 5
+    served = serve()
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=TIMEOUT)
+    for _ in range(3):
         connection.request("GET", "/juggernaut/healthz")
         assert connection.getresponse().read() == b"ok"
-        time.sleep(0.15)  # five of them are longer than one deadline
+        let_pass(served, 0.6 * limits.REQUEST_TIMEOUT)
     connection.close()
-    assert not hasty.push.guard.dropped
+    assert not served.push.guard.dropped
 
 
-def test_websocket_has_no_deadline(hasty):
+def test_websocket_has_no_deadline(serve):
     """It is a request no more."""
-    with hasty.peer() as peer:
-        time.sleep(0.7)  # longer than the deadline
+    served = serve()
+    with served.peer() as peer:
+        let_pass(served, 1.1 * limits.REQUEST_TIMEOUT)
         peer.send(type="ping")
         assert peer.receive() == {"type": "pong"}
 
@@ -255,14 +256,8 @@ def test_answer_that_does_not_come_or_is_not_taken_ends_the_connection(monkeypat
 
 def test_what_follows_the_handshake_in_the_same_packet_is_heard(served):
     """uvicorn would lose it; the answer to the handshake comes first all the same."""
-    ping = b"\x89\x80\0\0\0\0"
-    text = b'{"type":"ping"}'
-    frame = bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
-    head = f"GET /juggernaut/websocket?protocol=1 HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n".encode()
-    with talk(served, head + ping + frame) as client:
-        received = b""
-        while b'"pong"' not in received:
-            received += client.recv(65_536)
+    with talk(served, HANDSHAKE + frame(PING) + frame(TEXT, b'{"type":"ping"}')) as client:
+        received = receive_until(client, b'"pong"')
     assert received.startswith(b"HTTP/1.1 101 ")
     assert received.index(b"\r\n\r\n") < received.index(b"\x8a\x00")
 
@@ -288,6 +283,13 @@ def test_other_upgrades_are_answered_as_requests(served, caplog):
     headers = "Connection: Upgrade\r\nUpgrade: h2c\r\n"
     assert ask(served, request(headers=headers, close=False), "x" * 100_000) == [200]
     assert not caplog.records
+
+
+def test_messages_do_not_wait_for_one_another(served):
+    """Whatever listening socket the server was given."""
+    with served.peer():
+        (protocol,) = served.uvicorn.server_state.connections
+        assert protocol.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # Numbers
@@ -407,6 +409,17 @@ def test_limit_is_what_the_files_allow(monkeypatch):
         assert Guard().limit == limit
     assert Guard(max_connections=7).limit == 7
     assert _file_limit() > 0
+
+
+def test_who_is_counted_already_may_stay():
+    """A connection from afar counts as soon as it is there, and not once more when it becomes a WebSocket."""
+    guard = Guard(max_connections=5, max_per_address=1)
+    ticket = guard.open()
+    assert guard.claim(ticket, "8.8.8.8") is None
+    assert guard.admit(ticket, "8.8.8.8") is None
+    assert guard.admit(guard.open(), "8.8.8.8") is Drop.ADDRESS
+    ticket.release()
+    assert not guard._of_address
 
 
 def test_place_is_given_back_once():

@@ -7,18 +7,10 @@ import struct
 import time
 
 from django_jugpush.server import lingering, websocket
+from tests.waiting import wait_until
+from tests.wire import HANDSHAKE, TEXT, frame_length, receive_until
 
 from .conftest import TIMEOUT
-
-HANDSHAKE = (
-    b"GET /juggernaut/websocket?protocol=1 HTTP/1.1\r\n"
-    b"Host: 127.0.0.1\r\n"
-    b"Connection: Upgrade\r\n"
-    b"Upgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-    b"\r\n"
-)
 
 SIZE = 10_000_000
 
@@ -27,10 +19,8 @@ def test_client_may_finish_what_it_sends_before_it_reads(served):
     """The connection is not reset under it: the code arrives, and then an orderly end."""
     with socket.create_connection(("127.0.0.1", served.port), TIMEOUT) as client:
         client.sendall(HANDSHAKE)
-        received = b""
-        while b'"connected"' not in received:
-            received += client.recv(65_536)
-        client.sendall(b"\x81\xff" + struct.pack("!Q", SIZE) + bytes(4))
+        receive_until(client, b'"connected"')
+        client.sendall(bytes([0x80 | TEXT]) + frame_length(SIZE) + bytes(4))
         for _ in range(SIZE // 10_000):
             client.sendall(bytes(10_000))
         received = b""
@@ -49,10 +39,7 @@ def test_client_that_reads_nothing_is_cut_off_in_the_end(serve, monkeypatch):
         peer.subscribe("open")
         while served.push.hub.channels():
             served.publish("open", "x" * 50_000)
-        deadline = time.monotonic() + TIMEOUT
-        while served.uvicorn.server_state.connections:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not served.uvicorn.server_state.connections)
 
 
 def test_server_that_stops_does_not_wait_for_it(serve):
@@ -61,7 +48,9 @@ def test_server_that_stops_does_not_wait_for_it(serve):
     with socket.create_connection(("127.0.0.1", served.port), TIMEOUT) as client:
         client.sendall(HANDSHAKE)
         client.recv(65_536)
-        client.sendall(b"\x81\xff" + struct.pack("!Q", SIZE) + bytes(4))
+        client.sendall(bytes([0x80 | TEXT]) + frame_length(SIZE) + bytes(4))
         while client.recv(65_536):
             pass
+        began = time.monotonic()
         served.stop()
+        assert time.monotonic() - began < 1.5, "it waits until uvicorn has no more patience"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -12,6 +11,7 @@ from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.server.guard import Drop
 from django_jugpush.server.metrics import OpsApplication
 from tests.papers import DOCS
+from tests.waiting import wait_until
 
 from .conftest import Served
 
@@ -85,8 +85,7 @@ def test_client_that_goes_by_itself_has_no_code(serve):
     before = samples(served).get("disconnects_total NONE", 0)
     with served.peer():
         pass
-    while served.push.connections:
-        time.sleep(0.01)
+    wait_until(lambda: not served.push.connections)
     assert samples(served)["disconnects_total NONE"] > before
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-import time
 
 import pytest
 
 from django_jugpush.core.codes import ErrorCode
+from django_jugpush.core.hub import Hub
+from django_jugpush.server.opening import Opening
+from tests.waiting import wait_until
 
 from .conftest import TIMEOUT, MemoryFeed, Served
 
@@ -42,18 +45,11 @@ def served():
     served.stop()
 
 
-def until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def ask(served, peer, channel, **word):
     """Subscribe, and return when the server waits for its feed."""
     waits = served.feed.waits
     peer.send(type="subscribe", channel=channel, **{"id": 1} | word)
-    until(lambda: served.feed.waits == waits + 1)
+    wait_until(lambda: served.feed.waits == waits + 1)
 
 
 def hear(served, channel):
@@ -75,7 +71,7 @@ def test_answer_waits_until_the_channel_is_heard(served):
         assert alive(peer)
         hear(served, "open:a")
         assert peer.receive() == {"type": "subscribed", "id": 1, "channel": "open:a"}
-        until(lambda: len(served.push._opening) == 0)
+        wait_until(lambda: len(served.push._opening) == 0)
 
 
 def test_what_is_published_meanwhile_comes_after_the_answer(served):
@@ -131,7 +127,7 @@ def test_withdrawn_subscription_is_forgotten(served):
         served.publish("open:a", 1)
         peer.send(type="unsubscribe", id=2, channel="open:a")
         assert peer.receive() == {"type": "unsubscribed", "id": 2, "channel": "open:a"}
-        until(lambda: len(served.push._opening) == 0)
+        wait_until(lambda: len(served.push._opening) == 0)
         assert served.feed.channels == set()
         ask(served, peer, "open:a", id=3)
         hear(served, "open:a")
@@ -156,7 +152,7 @@ def test_client_that_goes_leaves_nothing_waiting(served):
     with served.peer() as peer:
         ask(served, peer, "open:a")
         ask(served, peer, "open:b")
-    until(lambda: len(served.push._opening) == 0)
+    wait_until(lambda: len(served.push._opening) == 0)
     assert served.feed.channels == set()
     hear(served, "open:a")
 
@@ -166,7 +162,7 @@ def test_stop_ends_the_waiting(served):
         ask(served, peer, "open:a")
         served.run(served.push.drain())
         assert peer.rest()[0][-1]["type"] == "disconnect"
-        until(lambda: len(served.push._opening) == 0)
+        wait_until(lambda: len(served.push._opening) == 0)
 
 
 def test_token_of_another_login_opens_nothing_in_the_end(served):
@@ -193,4 +189,26 @@ def test_slow_reader_may_be_sent_away_by_what_was_kept(served):
         hear(served, "open:a")
         words, code = peer.rest()
         assert words[-1]["code"] == code == 3008
-        until(lambda: not served.push.hub.channels())
+        wait_until(lambda: not served.push.hub.channels())
+
+
+def test_subscription_that_is_withdrawn_before_its_turn_never_has_one():
+    """The others of its client go on."""
+
+    async def main():
+        feed, answered = SlowFeed(), []
+        opening = Opening(feed, hub := Hub(feed), at_once=1)
+        for request, channel in enumerate("abc"):
+            then = functools.partial(lambda channel, replay: answered.append(channel), channel)
+            opening.add("session", request, channel, since=None, then=then)
+        opening.cancel("session", 1)
+        for channel in "abc":
+            feed.events.setdefault(channel, asyncio.Event()).set()
+        async with asyncio.timeout(TIMEOUT):
+            while len(opening):  # noqa: ASYNC110 - nothing tells when it is empty
+                assert hub.channels() <= {"a", "c"}
+                await asyncio.sleep(0)
+        assert answered == ["a", "c"]
+        assert not hub.channels()
+
+    asyncio.run(main())

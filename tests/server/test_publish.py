@@ -26,21 +26,15 @@ class Feed:
         self.received.extend(publications)
 
 
-class Clock:
-    now = START
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def feed():
     return Feed()
 
 
 @pytest.fixture
-def clock():
-    return Clock()
+def clock(clock):
+    clock.now = START
+    return clock
 
 
 @pytest.fixture

@@ -18,17 +18,11 @@ from django_jugpush.core.grants import Grant
 from django_jugpush.core.history import PAGE_LENGTH
 from django_jugpush.core.positions import Position
 from django_jugpush.core.publication import Publication
-from tests.redis_server import running_redis
+from tests.waiting import wait_until
 
-from .conftest import NAMESPACE, TIMEOUT, Served
+from .conftest import NAMESPACE, Served
 
 CHANNEL = "open:news"
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(params=["local", "redis"])
@@ -47,12 +41,16 @@ def served(request):
             client.flushall()
     served.start()
     served.run(served.push.start())
-    deadline = time.monotonic() + TIMEOUT
-    while not served.push.is_connected:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: served.push.is_connected)
     yield served
     served.stop()
+
+
+def await_tick():
+    """Wait until the clock of the streams, which counts milliseconds, has gone on."""
+    before = int(time.time() * 1000)
+    while int(time.time() * 1000) == before:
+        time.sleep(0.0005)
 
 
 def publish(served, *values, channel=CHANNEL, **more):
@@ -166,7 +164,7 @@ def test_more_than_is_kept_is_a_gap(served):
 def test_page_gets_what_was_published_since_it_was_rendered(served):
     """And nothing of what was before."""
     publish(served, 1)
-    time.sleep(0.002)  # the clock of the streams counts milliseconds
+    await_tick()
     moment = Position.moment(int(time.time() * 1000))
     publish(served, 2, 3)
     with served.peer() as peer:
@@ -246,7 +244,7 @@ def test_nothing_from_before_the_right_began_is_given(served, monkeypatch):
     """A position from before it is a gap; a position may be older, where nothing has come since."""
     publish(served, 1)
     old = served.run(served.feed.read(f"{NAMESPACE}:{CHANNEL}", None)).position
-    time.sleep(0.002)
+    await_tick()
     began = time.time()
 
     def authorize(channel, token):
@@ -350,7 +348,7 @@ def test_server_that_was_restarted_tells_all_that_it_forgot(served):
         quiet = peer.subscribe(CHANNEL)["position"]
         publish(served, 1)
         position = peer.receive()["position"]
-        time.sleep(0.002)
+        await_tick()
     served.run(served.feed.stop())
     served.run(served.feed.start(served.push._fan_out.deliver))
     with served.peer() as peer:

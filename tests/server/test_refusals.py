@@ -10,19 +10,6 @@ from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.server.refusals import MAX_PER_SECOND, RefusalLog
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    """Stands still until it is moved."""
-    return Clock()
-
-
 @pytest.fixture
 def refusals(clock):
     """A log by that clock."""

@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 from django_jugpush.core.codes import DisconnectCode, ErrorCode
 from django_jugpush.server import websocket
 from django_jugpush.server.websocket import TextFrame, WebSocketConnection, make_frame
+from tests.waiting import wait_until
 
 from .conftest import TIMEOUT, Served
 
@@ -50,8 +51,8 @@ def test_client_without_a_proper_name_is_given_one(served, name):
 @pytest.mark.parametrize("path", ["/juggernaut/websocket", "/websocket"])
 def test_door_is_under_the_mount_point_and_without_it(served, path):
     """A proxy may strip it or not."""
-    with served.peer(path=path):
-        pass
+    with served.peer(path=path) as peer:
+        assert peer.subscribe("open")["type"] == "subscribed"
 
 
 @pytest.mark.parametrize("path", ["/", "/juggernaut/", "/juggernaut", "/juggernaut/websocket/", "/juggernaut/nothing"])
@@ -79,8 +80,8 @@ def test_foreign_origin_is_sent_away_by_a_word(served):
 
 def test_same_origin_connects(served):
     """The origin is asked about, not the Host header."""
-    with served.peer(origin="http://127.0.0.1"):
-        pass
+    with served.peer(origin="http://127.0.0.1") as peer:
+        assert peer.subscribe("open")["type"] == "subscribed"
 
 
 # Subscribing and publishing
@@ -244,10 +245,7 @@ def test_reader_that_never_comes_back_is_let_go(serve, monkeypatch):
         slow.subscribe("open")
         while served.push.hub.listeners("tests:open"):
             served.publish("open", "x" * 50_000)
-        deadline = time.monotonic() + TIMEOUT
-        while served.push.connections:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not served.push.connections)
         slow.socket.socket.close()
 
 
@@ -259,10 +257,7 @@ def test_clients_that_vanish_leave_nothing_behind(serve):
         rude.subscribe("open:rude")
         polite.socket.close()
         rude.socket.socket.close()
-        deadline = time.monotonic() + TIMEOUT
-        while served.push.connections:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not served.push.connections)
     assert not served.feed.channels
     assert not served.push.hub.channels()
 
