@@ -182,7 +182,7 @@ def test_transaction_that_takes_long_ends_what_was_granted_meanwhile(servers, op
             patch.setattr(control.time, "time", lambda: real() - 30)  # it began half a minute ago
             push.reauthorize(alice)
         token = user.tokens()["orders"]
-    answer = open_tab(servers[0]).subscribe("orders", token)
+    answer = abreast(open_tab(servers[0])).subscribe("orders", token)
     assert (answer["type"], answer["code"]) == ("error", ErrorCode.TOKEN_EXPIRED)
 
 
@@ -215,6 +215,14 @@ def test_memberships_that_vanish_in_silence_are_found_at_the_renewal(servers, op
     expire_soon(servers[0])
     word = tab.unsubscribed("ruled")
     assert (word["code"], word["temporary"]) == (ErrorCode.DENIED, False)
+
+
+def abreast(tab):
+    """Return the tab when its server has heard all that was told until now."""
+    assert tab.subscribe("banner")["type"] == "subscribed"
+    publish("banner", "now")
+    tab.heard("now", "banner")
+    return tab
 
 
 def expire_soon(server):
@@ -284,7 +292,7 @@ class TestMemory:
         user.get("/sign-out/")
         held.save()  # as if the flush came later
         user.cookies = cookies
-        answer = open_tab(servers[0]).subscribe("orders", user.tokens()["orders"])
+        answer = abreast(open_tab(servers[0])).subscribe("orders", user.tokens()["orders"])
         assert (answer["type"], answer["code"]) == ("error", ErrorCode.DENIED)
 
 
