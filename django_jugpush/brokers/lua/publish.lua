@@ -2,7 +2,8 @@
 --
 -- KEYS  meta     hash: epoch, last (id of the newest entry), id (of the newest publication),
 --                kept and kept_at (what new subscribers are given, and the id of its entry)
---       stream   the newest entries; the id of each is its offset and the time in milliseconds
+--       stream   the newest entries; the id of each is its offset and the time in milliseconds, and after is the id
+--                of the entry before, for who has that when it is gone
 -- ARGV  where it is heard, payload, id of the publication, epoch if the stream begins,
 --       entries that are kept, milliseconds for which they are, "1" if new subscribers are given it,
 --       "1" if it may be here already
@@ -64,7 +65,7 @@ end
 if length == '0' then
   redis.call('DEL', stream)
 else
-  redis.call('XADD', stream, 'MAXLEN', '~', length, last, 'id', id, 'payload', payload)
+  redis.call('XADD', stream, 'MAXLEN', '~', length, last, 'id', id, 'payload', payload, 'after', known[2] or '')
   redis.call('PEXPIRE', stream, kept_ms)
 end
 
