@@ -157,6 +157,7 @@ class PushServer:
         )
         self._pacing = Pacing()
         self._pacing_timer: asyncio.TimerHandle | None = None
+        self._pacing_due = 0.0
         self._notices = Notices(takers)
         # What cannot be posted is posted again, so it comes as soon as this server can be reached.
         hears_from = time.time() if publish_endpoint else None
@@ -321,15 +322,13 @@ class PushServer:
                 _log_broken(publication, error)
 
     def _await_pacing(self, now: float) -> None:
-        if (due := self._pacing.due) is None:
+        due = self._pacing.due
+        if due is None or (self._pacing_timer and self._pacing_due <= due):
             return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(0, due - now)
-        if self._pacing_timer and self._pacing_timer.when() > at:
+        if self._pacing_timer:
             self._pacing_timer.cancel()
-            self._pacing_timer = None
-        if self._pacing_timer is None:
-            self._pacing_timer = loop.call_at(at, self._tick_pacing)
+        self._pacing_due = due  # of the timer itself uvloop does not always know when it is
+        self._pacing_timer = asyncio.get_running_loop().call_later(max(0, due - now), self._tick_pacing)
 
     def _tick_pacing(self) -> None:
         self._pacing_timer = None
