@@ -37,6 +37,8 @@ class Page:
         """When it got what came live, after each time that it asked."""
         self.asked = 0.0
         self.newest = self.losses = 0
+        self.is_new = True
+        """Whether the newest of when it asked must be in the answer: to who has an older one it may come live."""
 
     @property
     def numbers(self) -> list[int | str]:
@@ -46,6 +48,7 @@ class Page:
     def ask(self) -> dict[str, str]:
         """Return from where it wants to hear; take note of what it must be given."""
         self.asked = time.monotonic()
+        self.is_new = self.position is None or self.position.startswith(":")
         self.losses, self.newest = self.past.losses, self.past.newest
         self.times.append([])
         return {} if self.position is None else {"since": self.position}
@@ -58,7 +61,8 @@ class Page:
         for frame in word.get("publications", ()):
             self.take(frame)
         self.position = word["position"]
-        if gives_newest and self.past.losses == self.losses:
+        must_give = gives_newest and (self.is_new or word.get("recovered") is False)
+        if must_give and self.past.losses == self.losses:
             self.record.append(Newest(self.newest))
 
     def take(self, frame: dict) -> None:

@@ -142,7 +142,9 @@ class World:
         return [
             f"{client.id} at {page.position} of {channel} has {page.record[-5:]}, not {max(page.past.certain)}"
             for client, channel, page, is_over in self.swarm.pages
-            if not is_over and page.numbers[-1:] not in ([max(page.past.certain)], [STALE])
+            if not is_over
+            and page.after < max(page.past.certain)
+            and page.numbers[-1:] not in ([max(page.past.certain)], [STALE])
         ]
 
     def check(self) -> Faults:
