@@ -136,18 +136,23 @@ def check(
     return faults
 
 
-def check_pace(times: Sequence[float], max_rate: float, *, who: str = "") -> Faults:
+def check_pace(times: Sequence[float | None], max_rate: float, *, who: str = "") -> Faults:
     """
     Return whether publications came faster than a channel allows.
 
     Args:
         times: When each of one subscription came, in seconds after it was asked for: it began later than that, and they
-            were sent before they came. Among them may be one that had waited for the subscription, and the one that
-            the word of a gap pushes on.
+            were sent before they came. None is for the word of a gap, which pushes on what waits. One may have waited
+            for the subscription, and the word that follows may not have come.
         max_rate: How many a second there may be.
         who: Stands in the sentence.
     """
-    for number, seconds in enumerate(times, start=1):
-        if number > 3 + seconds * max_rate:
+    number, allowed = 0, 3
+    for seconds in times:
+        if seconds is None:
+            allowed += 1
+            continue
+        number += 1
+        if number > allowed + seconds * max_rate:
             return Faults(hasty=[f"{who} got {number} within {seconds:.2f} s of asking"])
     return Faults()

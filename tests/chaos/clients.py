@@ -33,8 +33,8 @@ class Page:
         self.after = past.number
         """The number since which it is to get everything."""
         self.record: list[Entry] = []
-        self.times: list[list[float]] = []
-        """When it got what came live, after each time that it asked."""
+        self.times: list[list[float | None]] = []
+        """When it got what came live, after each time that it asked; None for the word of a gap."""
         self.asked = 0.0
         self.newest = self.losses = 0
         self.is_new = True
@@ -72,8 +72,7 @@ class Page:
 
     def take_live(self, frame: dict) -> None:
         self.take(frame)
-        if "type" not in frame:
-            self.times[-1].append(time.monotonic() - self.asked)
+        self.times[-1].append(None if "type" in frame else time.monotonic() - self.asked)
 
 
 class Client:

@@ -129,4 +129,6 @@ def test_more_than_the_pace_allows_is_found():
     assert not check_pace([0, 0.1, 0.2, 1, 2, 3], max_rate=1)
     assert not check_pace([0, 5.1, 5.1, 5.1], max_rate=1)  # a client that read nothing for a while
     assert check_pace([0, 0.1, 0.2, 0.3], max_rate=1).hasty
+    assert not check_pace([0, 0.1, 0.2, None, 0.3, None, 0.4], max_rate=1)
+    assert check_pace([0, 0.1, 0.2, None, 0.3, 0.4], max_rate=1).hasty
     assert check_pace([0.5 * number for number in range(20)], max_rate=1).hasty
