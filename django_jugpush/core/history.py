@@ -77,12 +77,14 @@ def with_last(replay: Replay, since: Position | None, last: Publication | None) 
 class _Stream:
     """One channel."""
 
-    __slots__ = ("bytes", "entries", "last", "newest", "position", "seconds")
+    __slots__ = ("before", "bytes", "entries", "last", "newest", "position", "seconds")
 
     def __init__(self, epoch: str) -> None:
         self.position = Position(epoch, 0, 0)
         self.newest = ""
         """The id of the newest publication."""
+        self.before = self.position
+        """Of what the oldest entry follows upon, which is not there itself."""
         self.entries: deque[Publication] = deque()
         self.seconds = 0.0
         self.last: Publication | None = None
@@ -94,18 +96,15 @@ class _Stream:
         self.position = Position(epoch, offset + 1, max(ms, now))
         added = publication.at(self.position)
         self.newest = added.id
-        if length:
-            self.entries.append(added)
-            self.bytes += _size(added)
-        while len(self.entries) > length:
-            self.bytes -= _size(self.entries.popleft())
+        self.entries.append(added)
+        self.bytes += _size(added)
+        self._shorten(length)
         self._keep_last(added)
         return added
 
     def expire(self, now: int) -> None:
-        if self.entries and now - self.position.ms >= self.seconds * 1000:
-            self.bytes -= sum(map(_size, self.entries))
-            self.entries.clear()
+        if now - self.position.ms >= self.seconds * 1000:
+            self._shorten(0)
 
     def has(self, id: str) -> bool:
         return id == self.newest or any(entry.id == id for entry in self.entries)
@@ -113,28 +112,30 @@ class _Stream:
     def after(self, since: Position, *, is_whole_since: int) -> list[Publication] | None:
         """Return what came after ``since``; None if not all of it is there."""
         if since.is_moment:
-            return self._after_moment(since.ms) if since.ms >= is_whole_since else None
-        if since == self.position:
-            return []
+            is_whole = since.ms >= is_whole_since and self.before.ms < since.ms
+            return (
+                [entry for entry in self.entries if entry.position and entry.position.ms >= since.ms]
+                if is_whole
+                else None
+            )
+        if since == self.before:
+            return [*self.entries]
         # The entry itself must be there: another one at the same offset is of another past.
-        index = since.offset - (self.entries[0].position or since).offset if self.entries else -1
+        index = since.offset - self.before.offset - 1
         if 0 <= index < len(self.entries) and self.entries[index].position == since:
             return list(islice(self.entries, index + 1, None))
         return None
 
-    def _after_moment(self, ms: int) -> list[Publication] | None:
-        if self.position.ms < ms:
-            return []
-        oldest = self.entries[0].position if self.entries else None
-        if oldest is None or (oldest.ms >= ms and oldest.offset > 1):
-            return None
-        return [entry for entry in self.entries if entry.position and entry.position.ms >= ms]
+    def _shorten(self, length: int) -> None:
+        while len(self.entries) > length:
+            oldest = self.entries.popleft()
+            self.bytes -= _size(oldest)
+            self.before = oldest.position or self.before
 
     def _keep_last(self, added: Publication) -> None:
         if self.last:
             self.bytes -= _size(self.last)
-        is_kept = added.last and not added.stale and bytes(added.data) != b"null"
-        self.last = added if is_kept else None
+        self.last = added if added.is_kept_as_last else None
         if self.last:
             self.bytes += _size(self.last)
 

@@ -71,8 +71,8 @@ class Interest(Protocol):
         """These channels have lost their last listener."""
 
 
-_Kept = list[tuple[Position | None, bytes]]
-"""What was published, and where it stands. Without a limit: who waits is refused before long."""
+_Kept = list[tuple[Publication, bytes]]
+"""What was published, and as it is sent. Without a limit: who waits is refused before long."""
 
 
 @dataclass(slots=True)
@@ -151,8 +151,8 @@ class Hub:
         """
         connection = self._connections[session]
         record = self._open(session, channel)
-        for position, message in record.waiting.pop(session, ()):
-            if not (has and position and position.precedes(has)):
+        for publication, message in record.waiting.pop(session, ()):
+            if not (has and publication.position and publication.position.precedes(has)):
                 connection.send(connection.wire(message))
         record.listeners.setdefault(connection.wire, {})[session] = connection
         if has:
@@ -213,10 +213,9 @@ class Hub:
         if record is None or (message := self.encode(publication)) is None:
             return 0
         exclude = frozenset(publication.exclude)
-        entry = publication.position, message
         for session, kept in record.waiting.items():
             if session.client not in exclude:
-                kept.append(entry)
+                _keep(kept, publication, message)
         has_it = _who_has(record, publication.position) if record.has else ()
         recipients = 0
         # Snapshots: a connection that overflows leaves the hub in the middle of this.
@@ -265,6 +264,13 @@ class Hub:
             del self._channels[channel]
             return True
         return False
+
+
+def _keep(kept: _Kept, publication: Publication, message: bytes) -> None:
+    """Add to what waits for a client, which gets all of it at once; so of what has a pace it gets the newest."""
+    if publication.is_paced and kept and kept[-1][0].is_paced:
+        kept.pop()
+    kept.append((publication, message))
 
 
 def _who_has(record: _Channel, position: Position | None) -> Container[Session]:

@@ -43,7 +43,7 @@ class Pacing:
     def offer(self, publication: Publication, *, now: float) -> list[Publication]:
         """Take what is published; return what goes out at once."""
         pause = self._pauses.get(publication.full_name)
-        if publication.stale or publication.position is None or not publication.max_rate:
+        if not publication.is_paced:
             return [*self._take(pause), publication]  # in order
         if pause is None:
             self._begin(publication, now)

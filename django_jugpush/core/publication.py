@@ -60,6 +60,16 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         """The channel as the push server knows it."""
         return full_name(self.namespace, self.channel)
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether it may be left out when another one follows soon."""
+        return self.max_rate is not None and self.position is not None and not self.stale
+
+    @property
+    def is_kept_as_last(self) -> bool:
+        """Whether each new subscriber is given it, as long as it is the newest."""
+        return self.last and not self.stale and bytes(self.data) != b"null"
+
     def at(self, position: Position) -> Publication:
         """Return the publication as it stands in a stream."""
         return msgspec.structs.replace(self, position=position)

@@ -89,7 +89,9 @@ class Follower:
         assert self._held is not None
         publications = [*replay.publications]
         if not replay.is_complete:
-            publications.insert(0, self._gap(replay.position))
+            # Who is cut off between the two comes back for the newest.
+            told = _before(publications[0].position) if publications else replay.position
+            publications.insert(0, self._gap(told))
         self.position = replay.position
         if replay.more:
             return publications
@@ -128,12 +130,16 @@ def for_client(replay: Replay, *, client: str, history_from: float | None) -> Re
     if len(allowed) < len(publications):
         newest = publications[-1]
         # Where there is more, it is not the channel's newest.
-        is_kept = newest.last and not replay.more
+        is_kept = newest.is_kept_as_last and not replay.more
         is_complete = is_complete and publications == [newest] and is_kept
         allowed = [newest] if is_kept else []
     if allowed and allowed[-1].max_rate:
         allowed[:-1] = [one for one in allowed[:-1] if one.stale]
     return replace(replay, is_complete=is_complete, publications=[one for one in allowed if client not in one.exclude])
+
+
+def _before(position: Position | None) -> Position | None:
+    return position and position._replace(offset=max(0, position.offset - 1))
 
 
 def _follows(position: Position, before: Position) -> bool:

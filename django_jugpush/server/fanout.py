@@ -36,6 +36,7 @@ class FanOut:
         self._clock = clock
         self._pacing = Pacing()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     async def start(self) -> None:
         """Begin to hear."""
@@ -60,14 +61,12 @@ class FanOut:
             self._counts.delivered += self._hub.publish(publication)
 
     def _arm(self, now: float) -> None:
-        if (due := self._pacing.due) is None:
+        due = self._pacing.due
+        if due is None or (self._timer and self._due <= due):
             return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(0, due - now)
-        if self._timer and self._timer.when() > at:
-            self._disarm()
-        if self._timer is None:
-            self._timer = loop.call_at(at, self._tick)
+        self._disarm()
+        self._due = due  # of the timer itself uvloop does not always know when it is
+        self._timer = asyncio.get_running_loop().call_later(max(0, due - now), self._tick)
 
     def _disarm(self) -> None:
         if self._timer:

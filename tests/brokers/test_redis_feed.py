@@ -89,8 +89,8 @@ async def test_hole_is_filled_when_the_next_is_heard(own_redis):
         publish, lose = Publisher(own_redis.url), Publisher(own_redis.url, Silent(own_redis.url))
         lose(0)
         publish(1)
-        lose(*range(2, 150))
-        publish(150, 151)
+        lose(*range(2, 150), history=(1000, 60))
+        publish(150, 151, history=(1000, 60))
         assert await one.take(152) == [str(number) for number in range(152)]
         await one.nothing_before(publish.broker, "news")
 

@@ -8,7 +8,7 @@ SECRET_KEY = "chaos"
 ALLOWED_HOSTS = ["127.0.0.1"]
 INSTALLED_APPS = ["django_jugpush", "tests.chaos"]
 JUGPUSH = {
-    "BROKER": os.environ.get("CHAOS_BROKER"),
+    "BROKER": os.environ["CHAOS_BROKER"] or None,
     "NAMESPACE": "chaos",
     "REFRESH_RATE": 10_000,
 }

@@ -439,6 +439,29 @@ class HistoryContract:
         assert bus.read(channel, heard[2].position).is_complete
         assert publish(4, 4)[0].position.offset == 4
 
+    def test_all_that_is_kept_can_be_missed(self, bus, channel):
+        """Whoever missed no more gets it, also where a broker keeps no more than it was asked to."""
+        bus.listen(channel)
+        big = b'"%s"' % (b"x" * 10_000)
+        bus.broker().publish([publication(channel, big, history=(3, 60)) for _ in range(6)])
+        heard = [bus.next() for _ in range(6)]
+        assert data(bus.read(channel, heard[2].position)) == [big] * 3
+        replay = bus.read(channel, heard[1].position)
+        assert len(replay.publications) == (4 if replay.is_complete else 0)
+
+    def test_what_came_after_a_silence_is_read(self, bus, channel, publish):
+        """What is forgotten by then whoever was there before has had, and whoever comes from a later page."""
+        heard = publish(1, 2, history=(10, 0.05))
+        moment = Position.moment(heard[1].position.ms + 1)
+        while bus.read(channel, heard[0].position).is_complete:
+            assert time.time() * 1000 - heard[0].position.ms < PATIENCE * 1000
+        heard += publish(3, 3, history=(10, 60))
+        for since in (heard[1].position, moment):
+            replay = bus.read(channel, since)
+            assert (replay.is_complete, data(replay), replay.position) == (True, [b"3"], heard[2].position)
+        for since in (heard[0].position, Position.moment(heard[1].position.ms)):
+            assert not bus.read(channel, since).is_complete
+
     @pytest.mark.parametrize("history", [(0, 60), (0, 0), (10, 0)], ids=str)
     def test_channel_without_history_keeps_its_end(self, bus, channel, publish, history):
         heard = publish(1, 3, history=history)

@@ -109,13 +109,25 @@ def test_position_of_another_past_is_never_recovered(made, data):
             assert not streams.read(channel, since, now=now).is_complete
 
 
-@given(st.integers(0, 8), st.integers(0, 30), st.integers(0, 12))
-def test_as_many_are_kept_as_were_asked_for(length, number, back):
+@given(st.integers(0, 8), st.integers(1, 30))
+def test_who_missed_no_more_than_is_kept_gets_it(length, number):
     streams = Streams(now=START, default=(length, 10.0))
     positions = [streams.add(publication(count), now=START + count).position for count in range(number)]
-    for since in positions[-back:] if back else []:
-        is_there = number - positions.index(since) <= max(1, length)
-        assert streams.read("tests:news", since, now=START + number).is_complete is is_there
+    for missed, position in enumerate(reversed(positions)):
+        for since in (position, Position.moment(position.ms + 1)):
+            assert streams.read("tests:news", since, now=START + number).is_complete is (missed <= length)
+
+
+def test_who_missed_only_what_came_after_a_long_silence_gets_it():
+    """What was forgotten meanwhile it had."""
+    streams = Streams(now=START, default=(10, 1.0))
+    before, newest = (streams.add(publication(count), now=START).position for count in range(2))
+    streams.add(publication(2), now=START + 5000)
+    for since in (newest, Position.moment(START + 1)):
+        replay = streams.read("tests:news", since, now=START + 5001)
+        assert replay.is_complete and numbers(replay) == [2]
+    for since in (before, Position.moment(START)):
+        assert not streams.read("tests:news", since, now=START + 5001).is_complete
 
 
 @pytest.mark.parametrize(("later", "is_there"), [(999, True), (1000, False)])

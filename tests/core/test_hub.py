@@ -295,6 +295,29 @@ def test_what_a_listener_has_is_not_sent_to_it_again(hub):
     assert not hub._channels["shop:news"].has, "or each publication would be compared with it"
 
 
+def test_of_what_is_kept_for_a_subscription_the_newest_counts_where_there_is_a_pace(hub):
+    """It gets it all at once. What has no pace, or tells that something is missing, is not left out for it."""
+    late = join(hub, client="author" * 3)
+    hub.reserve(late.session, "shop:news")
+    for number, more in enumerate(
+        [
+            {},
+            {},
+            {"stale": "storm"},
+            {},
+            {},
+            {"exclude": ("author" * 3,)},
+            {"max_rate": None},
+            {},
+            {"position": None},
+            {},
+        ]
+    ):
+        hub.publish(msgspec.structs.replace(numbered(number), **{"max_rate": 2, **more}))
+    hub.subscribe(late.session, "shop:news")
+    assert [json.loads(frame).get("data", "stale") for frame in late.frames] == [1, "stale", 4, 6, 7, 8, 9]
+
+
 @pytest.mark.parametrize("has", [None, Position.moment(1), Position("another", 9, 9)])
 def test_listener_of_which_nothing_is_known_gets_all(hub, has):
     """So does one whose stream was another."""

@@ -234,6 +234,31 @@ def test_newest_of_a_page_that_others_follow_is_not_given_to_who_had_no_right_to
         assert (given.is_complete, numbers(given.publications)) == (False, expected)
 
 
+@pytest.mark.parametrize("more", [{"data": msgspec.Raw(b"null")}, {"stale": "storm"}], ids=["taken away", "stale"])
+def test_newest_that_is_not_kept_is_not_given_to_who_had_no_right_to_it(more):
+    newest = msgspec.structs.replace(publication(1, at(1), last=True), **more)
+    given = for_client(
+        Replay(is_complete=True, publications=[newest], position=at(1)),
+        client="c" * 16,
+        history_from=at(2).ms / 1000,
+    )
+    assert (given.is_complete, list(given.publications)) == (False, [])
+
+
+def test_who_is_cut_off_between_the_gap_and_the_newest_comes_back_for_it():
+    """The newest may have to wait, for its channel has a pace."""
+    streams = Streams(now=START, default=(0, 10.0))
+    follower = Follower(CHANNEL)
+    follower.start(streams.add(publication(1), now=START).position)
+    for number in (2, 3):
+        streams.add(publication(number, last=True), now=START + number)
+    follower.interrupt()
+    gap, newest = follower.catch_up(streams.read(CHANNEL, follower.ask(), now=START + 9))
+    assert (gap.stale, newest.id, newest.position) == ("gap", "3", follower.position)
+    for position, expected in ((gap.position, [3]), (newest.position, [])):
+        assert numbers(streams.read(CHANNEL, position, now=START + 9).publications) == expected
+
+
 def test_word_that_something_is_missing_is_not_held_back_by_a_rate():
     """Of what lies between, only that; live it is the same."""
     publications = [publication(number, at(number), max_rate=5) for number in (1, 2, 3, 4)]

@@ -3,7 +3,8 @@
 -- KEYS  of each channel:
 --       meta     hash: epoch, last (id of the newest entry), id (of the newest publication),
 --                kept and kept_at (what new subscribers are given, and the id of its entry)
---       stream   the newest entries; the id of each is its offset and the time in milliseconds
+--       stream   the newest entries; the id of each is its offset and the time in milliseconds, and after is the id
+--                of the entry before, for who has that when it is gone
 -- ARGV  "1" if they may be here already
 --       of each channel: where it is heard, entries that are kept, milliseconds for which they are,
 --       how many of the publications are its own, which is the last of these, "1" if new subscribers are given that
@@ -50,7 +51,7 @@ local function find_here(channel, meta, stream, length)
 end
 
 -- First all that is known of the channels is brought up to date: what then fails is a gap, and never a number twice.
-local epochs, offsets, times, is_here_until = {}, {}, {}, {}
+local epochs, offsets, times, before, is_here_until = {}, {}, {}, {}, {}
 for channel = 1, channels do
   local meta, stream = KEYS[2 * channel - 1], KEYS[2 * channel]
   local at = header(channel)
@@ -76,7 +77,8 @@ for channel = 1, channels do
     -- Whatever is there is of a stream that is forgotten.
     redis.call('DEL', stream)
   end
-  epochs[channel], offsets[channel], times[channel], is_here_until[channel] = epoch, offset, ms, here_until
+  epochs[channel], offsets[channel], times[channel] = epoch, offset, ms
+  before[channel], is_here_until[channel] = last or '', here_until
 
   last = string.format('%d-%d', offset + count, ms)
   if count == 0 then
@@ -102,8 +104,12 @@ for at = item(1), #ARGV, 3 do
     offsets[channel] = offsets[channel] + 1
     local position = string.format('%d-%d', offsets[channel], times[channel])
     if length ~= '0' then
-      redis.call('XADD', KEYS[2 * channel], 'MAXLEN', '~', length, position, 'id', id, 'payload', payload)
+      redis.call(
+        'XADD', KEYS[2 * channel], 'MAXLEN', '~', length, position,
+        'id', id, 'payload', payload, 'after', before[channel]
+      )
     end
+    before[channel] = position
     redis.call('PUBLISH', name, epochs[channel] .. ':' .. position .. ' ' .. payload)
   end
 end

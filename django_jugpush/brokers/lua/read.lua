@@ -26,10 +26,19 @@ local function parse(id)
   return tonumber(offset), tonumber(ms)
 end
 
-local function at(offset)
+local function entry(offset)
   local number = string.format('%.0f', offset)
-  local found = redis.call('XRANGE', stream, number, number, 'COUNT', 1)[1]
-  return found and found[1]
+  return redis.call('XRANGE', stream, number, number, 'COUNT', 1)[1]
+end
+
+-- The id of the entry at an offset, which the one after it knows as well.
+local function at(offset)
+  local found = entry(offset)
+  if found then
+    return found[1]
+  end
+  local following = entry(offset + 1)
+  return following and following[2][6]
 end
 
 local last_offset, last_ms = parse(last)
@@ -63,7 +72,8 @@ local function after_moment()
   end
   local before, ms = parse(oldest[1])
   if ms >= moment then
-    return before == 1 and 'whole' or 'lost', before
+    local _, gone_ms = parse(oldest[2][6] or '')
+    return (before == 1 or gone_ms and gone_ms < moment) and 'whole' or 'lost', before
   end
   local first = last_offset
   while first - before > 1 do

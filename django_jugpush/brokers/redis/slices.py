@@ -64,8 +64,8 @@ class Slice:
             keys += meta, stream
             newest = channel.newest
             length, seconds = newest.history or history
-            is_kept = newest.last and not newest.stale and bytes(newest.data) != b"null"
-            arguments += heard, length, round(seconds * 1000), channel.length, channel.newest_at, int(is_kept)
+            arguments += heard, length, round(seconds * 1000)
+            arguments += channel.length, channel.newest_at, int(newest.is_kept_as_last)
         return PUBLISH.call(keys, *arguments, *self._items, in_full=in_full)
 
 
