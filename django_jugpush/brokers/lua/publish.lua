@@ -32,7 +32,7 @@ end
 -- What of a channel's own is here already: where the last of it is, and how many come after that. What was published
 -- before something that is here had come with it, or earlier, and may be gone again.
 local function find_here(channel, meta, stream, length)
-  local here = {[redis.call('HGET', meta, 'id')] = true}
+  local here = {[redis.call('HMGET', meta, 'id')[1]] = true}
   -- To a COUNT of 0 the answer is no list.
   for _, entry in ipairs(length ~= '0' and redis.call('XREVRANGE', stream, '+', '-', 'COUNT', length) or {}) do
     here[entry[2][2]] = true
