@@ -238,8 +238,14 @@ async def test_servers_count_each_other(own_redis, monkeypatch):
             flushed = now(client)
             await until(is_long_ago)
             assert counts == {2}
+            # One that was killed says nothing; one that stops does.
+            client.hset(MEMORY, "server:killed", now(client))
+        assert {key for key in client.hkeys(MEMORY) if key.startswith("server:")} == {
+            "server:killed",
+            f"server:{one.feed._reader._id}",
+        }
         await until(lambda: one.feed.servers == 1)
-        assert [key for key in client.hkeys(MEMORY) if key.startswith("server:")] == [f"server:{one.feed._reader._id}"]
+        assert not client.hexists(MEMORY, "server:killed")
 
 
 @asynchronous

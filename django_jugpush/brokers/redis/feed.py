@@ -125,6 +125,7 @@ class RedisFeed(Feed):
 
     async def stop(self) -> None:
         if self._task:
+            await self._reader.leave()
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None

@@ -46,6 +46,9 @@ BEAT = 1.0
 SILENCE = 10.0
 """Seconds without a beat of any push server after which one that begins takes nothing before them for granted."""
 
+LEAVE_TIMEOUT = 0.5
+"""Seconds that a push server that stops has for saying so; of one that does not say it, :data:`SILENCE` tells."""
+
 NEVER = sys.maxsize
 """A moment that has not come."""
 
@@ -116,6 +119,12 @@ class Reader:
             for question in [*asking, *self._questions.values()]:
                 question.settle(BrokerUnavailable("Redis went away before it answered."))
             self._questions.clear()
+
+    async def leave(self) -> None:
+        """Say, if that can be said at once, that this push server is no more."""
+        with contextlib.suppress(BrokerUnavailable, TimeoutError):
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                await self._answer("leave", ("HDEL", self._key, f"server:{self._id}"))
 
     async def read(self, channel: str, since: Position | None) -> Answer:
         """
