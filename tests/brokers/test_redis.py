@@ -233,6 +233,14 @@ def test_interruption_leaves_no_answer_to_what_comes_next(redis_server):
     connections.close()
 
 
+def test_refused_account_is_a_broker_error(own_redis):
+    """And not an absent Redis, for which another try might be worth something."""
+    broker = RedisBroker(own_redis.url.replace("redis://", "redis://nobody:wrong@"))
+    with pytest.raises(BrokerError, match="invalid username-password") as caught:
+        broker.publish([publication("news")])
+    assert not isinstance(caught.value, BrokerUnavailable)
+
+
 def test_refused_publish_is_a_broker_error(own_redis):
     """A user without the right to publish is told so, and is not taken for an absent Redis."""
     own_redis.client().execute_command(

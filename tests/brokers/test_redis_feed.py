@@ -315,6 +315,31 @@ def test_batch_brings_its_script(own_redis):
 
 
 @asynchronous
+async def test_channel_that_redis_does_not_read_concerns_no_other(own_redis, caplog):
+    """It is told of a gap, and what it missed when it can be read again."""
+    async with ear(own_redis.url, refused_pause=0.1) as one:
+        await one.follow("broken", "news")
+        publish, client = Publisher(own_redis.url), own_redis.client()
+        publish(1, channel="broken")
+        assert await one.take(1) == ["1"]
+        Publisher(own_redis.url, Silent(own_redis.url))(2, channel="broken")
+        stream = one.feed.names.of("tests:broken").stream
+        client.rename(stream, "aside")
+        client.set(stream, "no stream")
+        client.client_kill_filter(_type="pubsub")
+        assert await one.take(1) == ["gap"]
+        connections = client.info("stats")["total_connections_received"]
+        for number in range(5):
+            await one.listen("news")
+            publish(number)
+            assert await one.take(1) == [str(number)]
+        assert client.info("stats")["total_connections_received"] == connections
+        client.rename("aside", stream)
+        assert await one.take(1) == ["2"]
+        assert caplog.text.count("cannot be read") == 1
+
+
+@asynchronous
 async def test_forgotten_scripts_are_brought_again(own_redis):
     """SCRIPT FLUSH costs nobody anything: a batch keeps its order, and what is asked is answered in the end."""
     async with ear(own_redis.url) as one:

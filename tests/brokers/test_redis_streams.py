@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed, broker
+from django_jugpush.brokers.redis.scripts import RENEW
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
 from tests.brokers.ear import META, STREAM, Publisher, asynchronous, ear, now, until
 from tests.redis_server import running_redis
@@ -44,6 +45,18 @@ def test_default_history_is_the_setting(own_redis):
     publish(*range(500))
     assert 7 <= client.xlen(STREAM) <= 7 + 100
     assert 29_000 < client.pttl(STREAM) <= 30_000
+
+
+def test_renewed_stream_is_known_as_long_as_another(own_redis):
+    """What is published to it that day does not see to that."""
+    publish, client = Publisher(own_redis.url), own_redis.client()
+    publish(1)
+    client.expire(META, 3600)
+    epoch = client.hget(META, "epoch")
+    assert client.execute_command(*RENEW.call([META, STREAM], epoch, "anew", "nowhere", b"{}", 60_000, 0, in_full=True))
+    publish(2)
+    assert client.hget(META, "epoch") == "anew"
+    assert client.ttl(META) > 30 * 86_400
 
 
 def test_stream_that_was_forgotten_begins_anew(own_redis):

@@ -22,6 +22,9 @@ redis.call('HSET', meta, 'epoch', epoch, 'last', last, 'id', '')
 if known[3] then
   -- It is of before the beginning.
   redis.call('HSET', meta, 'kept_at', '0-' .. string.match(known[3], '%-(%d+)$'))
+else
+  -- As publish.lua does for the first of a day, which what comes next is not.
+  redis.call('EXPIRE', meta, 31 * 24 * 3600)
 end
 redis.call('DEL', stream)
 redis.call('XADD', stream, last, 'id', '', 'payload', payload)

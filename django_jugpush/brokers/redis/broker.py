@@ -78,7 +78,7 @@ class RedisBroker(Broker):
         slices: list[Slice] = []
 
         def commands() -> Iterator[Sequence[Argument]]:
-            for one, is_followed in in_slices(publications):
+            for one, is_followed in in_slices(publications, again=again):
                 # The first of several brings the script along. Were that unknown to it and, because somebody else
                 # brought it just then, not to the next, they would change places.
                 yield command(one, in_full=is_followed and not slices)

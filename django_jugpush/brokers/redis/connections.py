@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from hiredis import pack_command
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, MasterDownError, ReadOnlyError
+from redis.exceptions import AuthorizationError, BusyLoadingError, MasterDownError, ReadOnlyError
 from redis.retry import Retry
 
 from django_jugpush.exceptions import BrokerError, BrokerUnavailable
@@ -25,7 +25,7 @@ ANSWER_TIMEOUT = 0.8
 """Seconds that a publish waits for an answer."""
 
 MAX_CONNECTIONS = 2**31
-"""No limit: there are as many as threads that publish at the same time. redis-py refuses the 101st unless told."""
+"""No limit. redis-py counts all that were ever made, and would refuse the 101st."""
 
 SENT_AT_ONCE = 8 * 1024
 """Bytes in one write, if there are so many, so that Redis begins while the next commands are made."""
@@ -91,7 +91,8 @@ class Connections:
 
     def _take(self) -> Any:
         if self._process != os.getpid():  # after a fork, those that are there are the parent's
-            self._process, self._idle = os.getpid(), []
+            # In this order: another thread must not take one of theirs in between.
+            self._idle, self._process = [], os.getpid()
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -102,7 +103,7 @@ class Connections:
 
 
 def check(answers: Sequence[Any]) -> None:
-    """Raise :class:`BrokerError` if an answer is one."""
+    """Raise :class:`BrokerError` if an answer is an error; :class:`BrokerUnavailable` if another Redis might do it."""
     for answer in answers:
         if isinstance(answer, _UNABLE):
             raise BrokerUnavailable(f"Redis takes no publications: {answer}")
@@ -122,6 +123,8 @@ def _open(connection: Any) -> None:
     connection.disconnect()
     try:
         connection.connect()
+    except (redis.AuthenticationError, AuthorizationError) as error:
+        raise BrokerError(f"Redis refused the account: {error}") from error
     except _BROKEN as error:
         raise BrokerUnavailable(f"Redis cannot be reached: {error}") from error
     except redis.RedisError as error:

@@ -25,7 +25,7 @@ from django_jugpush.core.recovery import Follower
 from django_jugpush.exceptions import BrokerError
 
 from .names import RedisNames
-from .reader import Reader
+from .reader import Reader, RedisRefused
 from .scripts import decode, gap
 from .tasks import Tasks, heed_cancellation
 
@@ -80,6 +80,7 @@ class RedisFeed(Feed):
         ping_interval: Seconds of silence after which Redis is asked whether it is still there.
         sweep_interval: Seconds in which each channel's stream is compared with what was heard: of something that got
             lost and upon which nothing follows there is no other sign.
+        refused_pause: Seconds until a stream is read again that Redis would not read.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class RedisFeed(Feed):
         linger: float = 5.0,
         ping_interval: float = 10.0,
         sweep_interval: float = 30.0,
+        refused_pause: float = 5.0,
     ) -> None:
         self.names = RedisNames(url)
         self.is_connected = False
@@ -103,6 +105,7 @@ class RedisFeed(Feed):
         self._linger = linger
         self._ping_interval = ping_interval
         self._sweep_interval = sweep_interval
+        self._refused_pause = refused_pause
         self._reader = Reader(self.names, namespace, forgotten=self._doubt)
         self._firehose_channel = firehose
         self._firehose = Firehose(namespace=namespace, max_size=max_size)
@@ -278,20 +281,31 @@ class RedisFeed(Feed):
 
     async def _catch_up(self, channel: _Channel) -> None:
         """Read a channel's stream until nothing is missing."""
-        follower = channel.follower
-        while follower.is_behind:
-            heard, since = follower.heard, follower.ask()
-            answer = await self._reader.read(channel.name, since)
-            replay = answer.replay
-            if answer.is_of_another_past or _contradicts(replay, heard):
-                # This Redis is not what it was. Everybody who follows the stream must know.
-                await self._reader.renew(channel.name, since)
-                continue
-            if not replay.is_complete:
-                replay = with_last(replay, since, answer.last)
-            self._hand_over(channel, follower.catch_up(replay))
+        is_refused = False
+        while channel.follower.is_behind and self._channels.get(self.names.channel(channel.name)) is channel:
+            try:
+                await self._read_on(channel)
+            except RedisRefused as error:
+                if not is_refused:
+                    logger.error("What channel %r has missed cannot be read: %s", channel.name[:100], error)
+                    self._hand_over(channel, [gap(channel.name)])
+                is_refused = True
+                await asyncio.sleep(self._refused_pause)
         channel.is_catching_up = False
         channel.heard.set()
+
+    async def _read_on(self, channel: _Channel) -> None:
+        follower = channel.follower
+        heard, since = follower.heard, follower.ask()
+        answer = await self._reader.read(channel.name, since)
+        replay = answer.replay
+        if answer.is_of_another_past or _contradicts(replay, heard):
+            # This Redis is not what it was. Everybody who follows the stream must know.
+            await self._reader.renew(channel.name, since)
+            return
+        if not replay.is_complete:
+            replay = with_last(replay, since, answer.last)
+        self._hand_over(channel, follower.catch_up(replay))
 
     async def _sweep(self) -> None:
         """Compare all streams with what was heard of them, again and again, a part at a time."""
@@ -306,7 +320,10 @@ class RedisFeed(Feed):
         before = channel.follower.position
         if before is None or channel.follower.is_behind or not channel.heard.is_set():
             return
-        end = await self._reader.end(channel.name)
+        try:
+            end = await self._reader.end(channel.name)
+        except RedisRefused:
+            return  # as it will be the next time it is read
         if not _agrees(end, before, channel.follower.position):
             channel.follower.interrupt()
             self._look_behind(channel)

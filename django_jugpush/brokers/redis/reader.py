@@ -35,7 +35,7 @@ from .scripts import (
 )
 from .tasks import heed_cancellation
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "RedisRefused"]
 
 BATCH = 100
 """Questions in one round trip."""
@@ -54,6 +54,10 @@ NEVER = sys.maxsize
 
 RENEWAL_SECONDS = 300
 """How long the word that a stream began anew is kept in it."""
+
+
+class RedisRefused(BrokerUnavailable):
+    """Redis is there, and answers one question with an error."""
 
 
 class Reader:
@@ -98,13 +102,13 @@ class Reader:
             self._take(memory)
         except OutOfMemoryError:
             self._memory = self._memory._replace(since=NEVER)
-        self._is_connected = True
 
     async def run(self, client: redis.asyncio.Redis) -> None:
         """Ask until the connection breaks."""
         loop = asyncio.get_running_loop()
         beat_at = loop.time() + BEAT
         asking: list[_Question] = []
+        self._is_connected = True
         try:
             while True:
                 await self._wait(beat_at)
@@ -186,7 +190,7 @@ class Reader:
         if isinstance(answer, BrokerUnavailable):
             raise answer
         if isinstance(answer, Exception):
-            raise BrokerUnavailable(f"Redis does not answer: {answer}") from answer
+            raise RedisRefused(f"Redis answers with an error: {answer}") from answer
         return answer
 
     async def _wait(self, until: float) -> None:

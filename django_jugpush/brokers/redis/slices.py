@@ -21,18 +21,20 @@ SLICE_BYTES = 64 * 1024
 class Slice:
     """Publications in order. What is for one channel shares what is done for each channel."""
 
-    __slots__ = ("_channels", "_items", "_length", "_size")
+    __slots__ = ("_channels", "_is_bounded", "_items", "_length", "_size")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_bounded: bool = True) -> None:
+        self._is_bounded = is_bounded
         self._channels: dict[str, _Channel] = {}
         self._items: list[Argument] = []
         self._length = 0
         self._size = 0
 
     def add(self, publication: Publication, payload: bytes) -> bool:
-        """Take one more, unless it is too much."""
+        """Take one more, and return True; or return False, as it would be too much."""
         self._size += len(payload)
-        if self._length == SLICE_LENGTH or (self._length and self._size > SLICE_BYTES):
+        is_full = self._length == SLICE_LENGTH or self._size > SLICE_BYTES
+        if self._is_bounded and self._length and is_full:
             return False
         self._length += 1
         name = publication.full_name
@@ -82,9 +84,13 @@ class _Channel:
         self.length = 0
 
 
-def in_slices(publications: Iterable[Publication]) -> Iterator[tuple[Slice, bool]]:
-    """Divide a batch; with each slice, say whether another follows."""
-    current = Slice()
+def in_slices(publications: Iterable[Publication], *, again: bool = False) -> Iterator[tuple[Slice, bool]]:
+    """
+    Divide a batch; with each slice, say whether another follows.
+
+    What may have been published before is one slice: where it ends, something is known of all of it.
+    """
+    current = Slice(is_bounded=not again)
     for publication in publications:
         payload = encode(publication)
         if not current.add(publication, payload):
