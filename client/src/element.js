@@ -1,9 +1,9 @@
-/** @import { MessageDetail } from "./types.js" */
+/** @import { MessageDetail, StaleDetail } from "./types.js" */
 import { ErrorCode } from "./codes.js";
 import { Timer } from "./backoff.js";
 import { fire } from "./events.js";
 import { loadLive, pageConsole, serverFor } from "./page.js";
-import { reloadWithin } from "./reload.js";
+import { reloadAfter } from "./reload.js";
 import { waitFor } from "./turn.js";
 
 /** A moved element is away for a moment: htmx, Turbo and morphing take it out and put it in again. */
@@ -138,10 +138,10 @@ export class JuggernautSubscribe extends HTMLElement {
     if (kind === "missed") kind = "stale";
     fire(this, kind, detail);
     if ((kind === "message" || kind === "stale") && this.#isLive) this.#enliven(detail);
-    if (kind === "stale" && this.#reloads) reloadWithin(detail.spread);
+    if (kind === "stale" && this.#reloads) reloadAfter(detail.wait);
   }
 
-  /** @param {MessageDetail} detail */
+  /** @param {MessageDetail | StaleDetail} detail */
   async #enliven(detail) {
     try {
       const live = await loadLive();

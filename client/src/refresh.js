@@ -18,6 +18,12 @@ const RETRY_CAP_MS = 60_000;
  */
 
 /**
+ * Why to fetch: this page's turn is after `wait` milliseconds, within a `spread` of as many. None: at once.
+ *
+ * @typedef {{ spread?: number, wait?: number }} News
+ */
+
+/**
  * A part of the page that is to be fetched again.
  *
  * @typedef {object} Debt
@@ -39,10 +45,10 @@ document.addEventListener("visibilitychange", () => {
  * Fetch again what the element's `refresh` points at: soon, in one go with what else comes from there.
  *
  * @param {Element} element
- * @param {number} spread this page's turn within so many milliseconds is waited for in addition
+ * @param {News} news
  * @param {Context} newContext
  */
-export function owe(element, spread, newContext) {
+export function owe(element, news, newContext) {
   context = newContext;
   const selector = element.getAttribute("refresh") ?? "";
   const url = urlFor(element);
@@ -52,7 +58,7 @@ export function owe(element, spread, newContext) {
   }
   let source = sources.get(url);
   if (!source) sources.set(url, (source = new Source(url)));
-  source.owe({ element, selector, url }, spread);
+  source.owe({ element, selector, url }, news);
 }
 
 /** Where one URL's parts come from: at most one fetch is running and one is waiting. */
@@ -71,12 +77,12 @@ class Source {
 
   /**
    * @param {Debt} debt
-   * @param {number} spread
+   * @param {News} news
    */
-  owe(debt, spread) {
+  owe(debt, { spread = 0, wait = 0 }) {
     this.#debts.set(debt.element, debt);
     this.#spread = Math.max(this.#spread, spread);
-    const delay = COLLECT_MS + context.waitFor(spread);
+    const delay = COLLECT_MS + wait;
     // News does not wait for a late retry. Other waits stay: the soonest of many would be no spread at all.
     if (this.#attempt) this.#timer.hasten(delay);
     this.#attempt = 0;
@@ -227,7 +233,7 @@ function parse(html) {
 function withoutGone(debts) {
   return debts.filter(({ element, url }) => {
     if (urlFor(element) === url) return true;
-    if (element.isConnected) owe(element, 0, context);
+    if (element.isConnected) owe(element, {}, context);
     return false;
   });
 }

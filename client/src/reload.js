@@ -1,5 +1,3 @@
-import { waitFor } from "./turn.js";
-
 const KEY = "juggernaut.reloads";
 /** A page that is stale again right after it was loaded is not healed by loading it once more. */
 const PAUSE_MS = 60_000;
@@ -8,15 +6,15 @@ const PAUSE_MS = 60_000;
 let isPlanned = false;
 
 /**
- * Load the page again in this page's turn within `spread`, and not before it is shown.
+ * Load the page again after a wait, and not before it is shown.
  *
- * @param {number} spread in milliseconds
+ * @param {number} wait in milliseconds
  * @returns {boolean} whether that is going to happen
  */
-export function reloadWithin(spread) {
+export function reloadAfter(wait) {
   if (isPlanned || !mayReload()) return isPlanned;
   isPlanned = true;
-  setTimeout(whenShown, waitFor(spread), reload);
+  setTimeout(whenShown, wait, reload);
   return true;
 }
 

@@ -4,7 +4,7 @@
 import { Timer, backoff } from "./backoff.js";
 import { ErrorCode } from "./codes.js";
 import { fire } from "./events.js";
-import { pageUrl, reloadWithin } from "./reload.js";
+import { pageUrl, reloadAfter } from "./reload.js";
 import { waitFor } from "./turn.js";
 
 /** Channels that need tokens are collected for up to this long. */
@@ -77,7 +77,7 @@ export class Renewal {
    * @param {Subscription[]} wanting
    */
   meetStranger(wanting) {
-    if (!fire(document, "identity", null) || !reloadWithin(0)) this.#owner.failed(wanting, ErrorCode.IDENTITY_MISMATCH);
+    if (!fire(document, "identity", null) || !reloadAfter(0)) this.#owner.failed(wanting, ErrorCode.IDENTITY_MISMATCH);
   }
 
   /**

@@ -3,6 +3,7 @@
 import { Timer } from "./backoff.js";
 import { callEach } from "./console.js";
 import { offsetOf } from "./positions.js";
+import { waitFor } from "./turn.js";
 
 /** Rows of one channel whose newest version is remembered. */
 const MAX_VERSIONS = 1000;
@@ -66,7 +67,7 @@ export class Subscription {
     if (frame.type !== undefined && frame.type !== "stale") return;
     this.position = frame.position ?? this.position;
     if (frame.type) this.#stale(frame);
-    else this.#message({ ...frame, offset: offsetOf(frame.position), replayed });
+    else this.#message({ ...frame, offset: offsetOf(frame.position), replayed, wait: waitFor(frame.spread) });
   }
 
   /**
@@ -85,7 +86,7 @@ export class Subscription {
     if (recovered === false) this.#stale({ reason: "gap", spread: Math.max(spread, gapSpread) });
   }
 
-  /** @param {Frame & { offset?: number, replayed: boolean }} message */
+  /** @param {Frame & { offset?: number, replayed: boolean, wait: number }} message */
   #message(message) {
     if (!this.#versions.accepts(message)) return;
     this.announce("message", { channel: this.channel, data: message.data, message });
@@ -93,7 +94,7 @@ export class Subscription {
 
   /** @param {Frame} frame */
   #stale({ reason = "gap", spread = 0 }) {
-    this.announce("stale", { channel: this.channel, reason, spread });
+    this.announce("stale", { channel: this.channel, reason, spread, wait: waitFor(spread) });
   }
 
   /** @param {ErrorDetail} error */

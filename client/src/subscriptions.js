@@ -241,7 +241,7 @@ export class Subscriptions {
         if (state === "subscribed") callEach([holder], "subscribed", { channel, recovered: undefined }, position);
         else if (state === "refused") callEach([holder], "error", error);
       }
-      if (isLate) callEach([holder], "missed", { channel, reason: "gap", spread: 0 }, position);
+      if (isLate) callEach([holder], "missed", { channel, reason: "gap", spread: 0, wait: 0 }, position);
     });
   }
 

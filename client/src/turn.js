@@ -25,10 +25,10 @@ export function takePlace(given = Math.random()) {
  * How long to wait for the next turn. To be asked at each piece of news, even if its turn is awaited already: all pages that
  * hear the same must agree on when the row ends.
  *
- * @param {number} spread in milliseconds
+ * @param {number} [spread] in milliseconds
  * @returns {number} from 0 to `spread`
  */
-export function waitFor(spread) {
+export function waitFor(spread = 0) {
   if (!spread) return 0;
   const now = Date.now();
   const turns = now < end ? (turn - now) / period : place;

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, test } from "node:test";
 import { errors, reloads, reset, settle, tick, warnings } from "./support/page.js";
 import { FakeSocket } from "./support/socket.js";
 
 await import("../src/main.js");
+const { takePlace } = await import("../src/turn.js");
 
 let socket;
 
@@ -68,11 +70,11 @@ test("it fires what it hears, and the events bubble", async () => {
   await putGranted('<div><juggernaut-subscribe id="s" channel="news"></juggernaut-subscribe></div>');
   socket.receive({ channel: "news", data: { a: 1 }, version: 3 });
   socket.receive({ type: "stale", channel: "news", reason: "size", spread: 10 });
-  const message = { channel: "news", data: { a: 1 }, version: 3, offset: undefined, replayed: false };
+  const message = { channel: "news", data: { a: 1 }, version: 3, offset: undefined, replayed: false, wait: 0 };
   assert.deepEqual(heard, [
     ["subscribed", "s", { channel: "news", recovered: undefined }],
     ["message", "s", { channel: "news", data: { a: 1 }, message }],
-    ["stale", "s", { channel: "news", reason: "size", spread: 10 }],
+    ["stale", "s", { channel: "news", reason: "size", spread: 10, wait: 5 }],
   ]);
 });
 
@@ -256,7 +258,7 @@ test("an element that was rendered before the newest publication and comes after
   const late = await put('<juggernaut-subscribe id="late" channel="news" since=":0-1001"></juggernaut-subscribe>');
   assert.deepEqual(heard, [
     ["subscribed", "late", { channel: "news", recovered: undefined }],
-    ["stale", "late", { channel: "news", reason: "gap", spread: 0 }],
+    ["stale", "late", { channel: "news", reason: "gap", spread: 0, wait: 0 }],
   ]);
   assert.equal(late.hasAttribute("connected"), true);
   await put('<juggernaut-subscribe channel="news" since=":0-1003"></juggernaut-subscribe>');
@@ -287,6 +289,37 @@ test("a stale page is loaded again where the element says so, and not where a re
   assert.equal(await makeStale(both), 0);
   document.body.replaceChildren();
   assert.equal(await makeStale('<juggernaut-subscribe channel="news" on-stale="reload"></juggernaut-subscribe>'), 1);
+});
+
+test("all that hear the same news are told of the same turn", async () => {
+  takePlace(0.25);
+  const waits = [];
+  for (const kind of ["message", "stale"]) {
+    document.addEventListener("juggernaut:" + kind, ({ detail }) => waits.push((detail.message ?? detail).wait));
+    juggernaut.on(kind, ({ wait }) => waits.push(wait));
+  }
+  const element = '<juggernaut-subscribe channel="news"></juggernaut-subscribe>';
+  await putGranted(element + element);
+  socket.receive({ channel: "news", data: 1, spread: 2_000 });
+  assert.deepEqual(waits.splice(0), [500, 500, 500]);
+  tick(600);
+  socket.receive({ type: "stale", channel: "news", reason: "storm", spread: 2_000 });
+  assert.deepEqual(waits.map(Math.round), [1_900, 1_900, 1_900], "its turn has just been");
+});
+
+test("code that waits as the documentation says asks once a spread, also where the news goes on", async () => {
+  const page = await readFile(new URL("../../docs/howto/javascript.rst", import.meta.url), "utf8");
+  const [example] = page.split("\n.. code-block:: js\n").filter((part) => part.includes('"juggernaut:stale"'));
+  const [code] = example.match(/^(( {3}.*)?\n)*/);
+  takePlace(0.25);
+  let asked = 0;
+  new Function("reloadOrders", code)(() => asked++);
+  await putGranted('<juggernaut-subscribe channel="news"></juggernaut-subscribe>');
+  for (let second = 0; second < 100; second++) {
+    socket.receive({ type: "stale", channel: "news", reason: "storm", spread: 10_000 });
+    tick(1_000);
+  }
+  assert.equal(asked, 10);
 });
 
 test("an element without a channel asks for nothing", async () => {

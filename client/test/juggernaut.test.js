@@ -71,7 +71,8 @@ test("a callback gets the data, and the whole message", () => {
   const [data, message] = calls[0];
   assert.deepEqual(data, { a: 1 });
   assert.ok(message instanceof Message);
-  assert.deepEqual({ ...message }, { channel: "news", data: { a: 1 }, version: 7, offset: undefined, replayed: false });
+  const own = { offset: undefined, replayed: false, wait: 0 };
+  assert.deepEqual({ ...message }, { channel: "news", data: { a: 1 }, version: 7, ...own });
 });
 
 test("several callbacks of a channel run once each, on one subscription", () => {
@@ -144,7 +145,7 @@ test("what could not be recovered is stale with reason gap", () => {
   const socket = reconnect();
   const [{ id }] = socket.commands;
   socket.receive({ type: "subscribed", id, channel: "news", recovered: false, spread: 400 });
-  assert.deepEqual(heard, [["stale", { channel: "news", reason: "gap", spread: 400 }]]);
+  assert.deepEqual(heard, [["stale", { channel: "news", reason: "gap", spread: 400, wait: 200 }]]);
 });
 
 test("what was recovered is not stale, nor is a first subscription", () => {
@@ -159,7 +160,7 @@ test("what was recovered is not stale, nor is a first subscription", () => {
 test("the server's own stale is passed on", () => {
   const heard = listen("stale");
   connect("news").receive({ type: "stale", channel: "news", reason: "storm", spread: 2000 });
-  assert.deepEqual(heard, [["stale", { channel: "news", reason: "storm", spread: 2000 }]]);
+  assert.deepEqual(heard, [["stale", { channel: "news", reason: "storm", spread: 2000, wait: 1000 }]]);
 });
 
 test("an unsubscribed channel is not subscribed again", () => {

@@ -125,6 +125,16 @@ test("the part is the place that the server gave, for all addresses", async () =
   assert.equal(fetches.length, 2);
 });
 
+test("a turn that comes before the module is there is not lost", async () => {
+  reconnect({ place: 0.1 });
+  await put(`${NEWS}<p id="part"></p>`);
+  socket.receive({ channel: "news", data: {}, spread: 2_000 });
+  tick(250);
+  await settle();
+  await pass(500);
+  assert.equal(fetches.length, 1);
+});
+
 test("the spread of what was fetched is not that of the next news", async () => {
   await put(`${NEWS}<p id="part"></p>`);
   await publish("news", {}, { spread: 4000 });

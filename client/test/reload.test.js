@@ -14,10 +14,10 @@ beforeEach(() => {
 });
 
 /** A page view: the module as it begins. */
-const view = async () => (await import(`../src/reload.js?${views++}`)).reloadWithin;
+const view = async () => (await import(`../src/reload.js?${views++}`)).reloadAfter;
 
-test("the page is loaded again after this page's part of spread", async () => {
-  (await view())(2_000);
+test("the page is loaded again after the wait", async () => {
+  (await view())(1_000);
   tick(999);
   assert.equal(reloads, 0);
   tick(1);
@@ -25,11 +25,11 @@ test("the page is loaded again after this page's part of spread", async () => {
 });
 
 test("a page view is loaded again once, however often it is stale", async () => {
-  const reloadWithin = await view();
-  for (let i = 0; i < 5; i++) reloadWithin(100);
+  const reloadAfter = await view();
+  for (let i = 0; i < 5; i++) reloadAfter(100);
   tick(100_000);
   now += 100_000;
-  reloadWithin(0);
+  reloadAfter(0);
   tick(100_000);
   assert.equal(reloads, 1);
 });
@@ -65,9 +65,9 @@ test("the minute is that of the address, without its hash", async () => {
 });
 
 test("a hidden page waits until it is shown", async () => {
-  const reloadWithin = await view();
+  const reloadAfter = await view();
   setHidden(true);
-  reloadWithin(100);
+  reloadAfter(100);
   tick(100_000);
   assert.equal(reloads, 0);
   setHidden(false);
@@ -88,9 +88,9 @@ function withBroken(fault, action) {
 
 for (const fault of ["getItem", "setItem"]) {
   test(`without a storage the page is never loaded again: ${fault}`, async () => {
-    const reloadWithin = await view();
+    const reloadAfter = await view();
     withBroken(fault, () => {
-      reloadWithin(0);
+      reloadAfter(0);
       tick(1_000);
     });
     assert.equal(reloads, 0);

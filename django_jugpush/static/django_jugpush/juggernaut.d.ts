@@ -31,16 +31,18 @@ export interface MessageDetail {
   data: any;
   /**
    * Everything that was delivered; `offset`: its number in the channel's stream, if it is in one; `replayed`: whether it
-   * was published before this subscription.
+   * was published before this subscription; `wait`: milliseconds until it is this page's turn to ask the site about it.
    */
-  message: Record<string, any> & { offset: number | undefined; replayed: boolean };
+  message: Record<string, any> & { offset: number | undefined; replayed: boolean; wait: number };
 }
 
 export interface StaleDetail {
   channel: string;
   reason: "gap" | "storm" | "size";
-  /** Milliseconds of which to wait a random part before asking the site. */
+  /** Milliseconds over which all pages take turns. */
   spread: number;
+  /** Milliseconds until it is this page's turn to ask the site. */
+  wait: number;
 }
 
 export interface ErrorDetail {
