@@ -1,4 +1,4 @@
-/** @import { JuggernautOptions, State, TokenSource } from "./types.js" */
+/** @import { JuggernautOptions, MessageCallback, State, TokenSource } from "./types.js" */
 import { callEach } from "./console.js";
 import { serverFor } from "./page.js";
 
@@ -117,7 +117,7 @@ export class Juggernaut {
    * Subscribe to a channel; the callback gets each message's data, then the whole message.
    *
    * @param {string} channel
-   * @param {(data: any, message: Message) => void} [callback]
+   * @param {MessageCallback} [callback]
    * @param {{ token?: TokenSource, since?: string }} [options] `token`: a subscription token, or what gives one, if the
    *   page has no element for the channel; `since`: the position after which to begin
    */
@@ -131,7 +131,7 @@ export class Juggernaut {
    * Take back this object's subscription to a channel, with all its callbacks or only the given one.
    *
    * @param {string} channel
-   * @param {(data: any, message: Message) => void} [callback]
+   * @param {MessageCallback} [callback]
    */
   unsubscribe(channel, callback) {
     this.unbind(channel + ":data", callback);

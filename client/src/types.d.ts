@@ -1,3 +1,5 @@
+import type { Message } from "./juggernaut.js";
+
 /**
  * - idle: nothing wanted a connection yet
  * - connecting, connected
@@ -34,6 +36,9 @@ export interface MessageDetail {
    */
   message: Record<string, any> & { offset: number | undefined; replayed: boolean; wait: number };
 }
+
+/** Is given the data of each message, then everything that was delivered. */
+export type MessageCallback = (data: any, message: Message & MessageDetail["message"]) => void;
 
 export interface StaleDetail {
   channel: string;

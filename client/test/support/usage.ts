@@ -1,5 +1,5 @@
 // Compiled by bundle.test.js, never run: what a page written in TypeScript may say.
-juggernaut.subscribe("news", (data, message) => console.log(data, message.toJSON()));
+juggernaut.subscribe("news", (data, message) => console.log(data, message.toJSON(), message.wait.toFixed()));
 juggernaut.subscribe("order:7", undefined, { token: "…" });
 juggernaut.subscribe("order:8", undefined, { token: async () => "…", since: "e:1-1" });
 new Juggernaut({ url: "/juggernaut/", token: () => undefined });

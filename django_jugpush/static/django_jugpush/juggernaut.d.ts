@@ -1,4 +1,5 @@
 // Built from client/.
+
 /**
  * - idle: nothing wanted a connection yet
  * - connecting, connected
@@ -35,6 +36,9 @@ export interface MessageDetail {
    */
   message: Record<string, any> & { offset: number | undefined; replayed: boolean; wait: number };
 }
+
+/** Is given the data of each message, then everything that was delivered. */
+export type MessageCallback = (data: any, message: Message & MessageDetail["message"]) => void;
 
 export interface StaleDetail {
   channel: string;
@@ -131,11 +135,11 @@ export declare class Juggernaut {
      * Subscribe to a channel; the callback gets each message's data, then the whole message.
      *
      * @param {string} channel
-     * @param {(data: any, message: Message) => void} [callback]
+     * @param {MessageCallback} [callback]
      * @param {{ token?: TokenSource, since?: string }} [options] `token`: a subscription token, or what gives one, if the
      *   page has no element for the channel; `since`: the position after which to begin
      */
-    subscribe(channel: string, callback?: (data: any, message: Message) => void, { token, since }?: {
+    subscribe(channel: string, callback?: MessageCallback, { token, since }?: {
         token?: TokenSource;
         since?: string;
     }): void;
@@ -143,9 +147,9 @@ export declare class Juggernaut {
      * Take back this object's subscription to a channel, with all its callbacks or only the given one.
      *
      * @param {string} channel
-     * @param {(data: any, message: Message) => void} [callback]
+     * @param {MessageCallback} [callback]
      */
-    unsubscribe(channel: string, callback?: (data: any, message: Message) => void): void;
+    unsubscribe(channel: string, callback?: MessageCallback): void;
     /**
      * Call back on `connect`, `disconnect`, `reconnect`, `message`, `data`, `CHANNEL:data`, `subscribed`, `stale`, `error`.
      *
