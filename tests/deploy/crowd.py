@@ -66,22 +66,24 @@ class Crowd:
                 async with connect(
                     self._url, origin=self._origin, ssl=self._tls, compression=None, ping_interval=None, proxy=None
                 ) as connection:
-                    spread = await self._follow(connection)
+                    place, spread = await self._follow(connection)
                     attempt = 0
-                    pause = random.uniform(0, spread)
+                    pause = place * spread
             except (OSError, EOFError, InvalidHandshake, ConnectionClosed):
                 pause = random.uniform(0, min(max(SOON, spread), 2**attempt))
                 attempt += 1
             await asyncio.sleep(pause)
 
-    async def _follow(self, connection: ClientConnection) -> float:
-        """Subscribe and read until the end; return over how many seconds the server wants its clients back."""
+    async def _follow(self, connection: ClientConnection) -> tuple[float, float]:
+        """Subscribe and read until the end; return the place among those to come back, and within how many seconds."""
         await connection.send(json.dumps({"type": "subscribe", "id": 1, "channel": self._channel}))
-        is_here, spread = False, 1.0
+        is_here, place, spread = False, random.random(), 1.0
         try:
             async for text in connection:
                 message = json.loads(text)
                 match message.get("type"):
+                    case "connected":
+                        place = message["place"]
                     case "subscribed":
                         is_here = True
                         self.connected += 1
@@ -96,4 +98,4 @@ class Crowd:
             if is_here:
                 self.connected -= 1
                 self.drops += 1
-        return spread
+        return place, spread
