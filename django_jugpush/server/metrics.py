@@ -45,6 +45,7 @@ class ServerCollector(Collector):
         yield _gauge("subscriptions", "Subscriptions of clients.", sum(len(session.grants) for session in server.hub))
         yield _gauge("channels", "Channels with subscriptions.", len(server.hub.channels()))
         yield _gauge("broker_connected", "Whether publications are heard.", int(server.is_connected))
+        yield _gauge("servers", "Push servers that share the rate, as this one counts them.", server.feed.servers)
         yield _gauge("ready", "Whether clients may be sent here.", int(not server.obstacle))
         yield _counter("publications_received", "Publications that came from the broker.", counts.received)
         yield _counter("publications_delivered", "Publications handed to connections.", counts.delivered)

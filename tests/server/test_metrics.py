@@ -61,6 +61,7 @@ def test_everything_is_counted_once(serve):
             "subscriptions": 2,
             "channels": 1,
             "broker_connected": 1,
+            "servers": 1,
             "ready": 1,
             "rights_known": 1,
             "publications_received_total": 2,
@@ -94,6 +95,13 @@ def test_feed_that_is_cut_off_is_seen(serve):
     served = serve()
     served.feed.is_connected = False
     assert {"broker_connected", "ready"}.isdisjoint(samples(served))
+
+
+def test_servers_are_as_many_as_are_counted(serve, monkeypatch):
+    """What each spread is multiplied by."""
+    served = serve()
+    monkeypatch.setattr(type(served.feed), "servers", 3)
+    assert samples(served)["servers"] == 3
 
 
 def test_series_are_there_from_the_start():
