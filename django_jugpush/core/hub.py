@@ -151,12 +151,13 @@ class Hub:
         """
         connection = self._connections[session]
         record = self._open(session, channel)
-        for publication, message in record.waiting.pop(session, ()):
-            if not (has and publication.position and publication.position.precedes(has)):
-                connection.send(connection.wire(message))
+        kept = record.waiting.pop(session, ())
         record.listeners.setdefault(connection.wire, {})[session] = connection
         if has:
             record.has[session] = has
+        for publication, message in kept:  # last, for a connection that overflows leaves the hub in the middle of it
+            if not (has and publication.position and publication.position.precedes(has)):
+                connection.send(connection.wire(message))
 
     def unsubscribe(self, session: Session, channel: str) -> None:
         """Let a session no longer listen to a channel."""

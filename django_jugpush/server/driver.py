@@ -100,9 +100,10 @@ class Driver:
         if not self._shares.take(session):
             session.disconnect(DisconnectCode.TOO_MANY_CONNECTIONS)
             return
-        self._hub.subscribe(session, event.grant.full_name, has=event.position)
         self._rights.subscribed(session, event.grant)
         self._notices.subscribed(session, event.grant)
+        # Last, for what was kept for a client that reads slowly may end its session.
+        self._hub.subscribe(session, event.grant.full_name, has=event.position)
 
     def _end(self, session: Session, event: SessionEnded) -> None:
         self._counts.ended[event.code] += 1

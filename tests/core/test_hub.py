@@ -245,6 +245,26 @@ def test_connection_that_leaves_during_the_fan_out_disturbs_nobody(hub):
     assert hub.listeners("shop:news") == 2
 
 
+def test_connection_that_leaves_while_it_gets_what_was_kept_is_gone(hub, interest):
+    """Nothing is left of it, neither where others listen nor where it was the only one."""
+
+    class Overflowing(MemoryConnection):
+        def send(self, frame):
+            hub.leave(self.session)
+
+    join(hub, "shop:news")
+    late = join(hub, connection=Overflowing())
+    for channel in ("shop:news", "shop:sport"):
+        hub.join(late.session, late)
+        hub.reserve(late.session, channel)
+        hub.publish(publication(channel))
+        hub.publish(publication(channel))
+        hub.subscribe(late.session, channel, has=Position("x", 5, 1005))
+    assert hub.channels() == interest.channels == {"shop:news"}
+    assert hub.listeners("shop:news") == len(hub) == 1
+    assert not hub._channels["shop:news"].has
+
+
 def test_connection_that_fails_is_closed_and_disturbs_nobody(hub, caplog):
     """It may have missed something, so its client must come back."""
 
