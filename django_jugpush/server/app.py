@@ -83,13 +83,17 @@ class PushServer:
             else Rights()
         )
         self._notices = Notices(takers)
-        self._opening = Opening(feed, self.hub, at_once=max(1, config.max_pending // (2 * PAGE_BYTES)))
+        self._opening = Opening(
+            feed,
+            self.hub,
+            at_once=max(1, config.max_pending // (2 * PAGE_BYTES)),
+            max_channels=config.max_channels,
+        )
         self._subscribing = Subscribing(
             self.hub,
             self._opening,
             self.rights,
             authorize=authorize,
-            max_channels=config.max_channels,
             drive=self._drive,
             clock=clock,
         )

@@ -15,13 +15,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from django_jugpush.brokers.base import Feed
+from django_jugpush.core.codes import ErrorCode
 from django_jugpush.core.history import Replay
 from django_jugpush.core.hub import Hub
 from django_jugpush.core.positions import Position
 from django_jugpush.core.session import Session
 from django_jugpush.exceptions import BrokerUnavailable
 
-__all__ = ["OPENING_TIMEOUT", "Opening"]
+from .life import NOT_HEARD
+
+__all__ = ["OPENING_TIMEOUT", "Obstacle", "Opening"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +38,20 @@ MAX_READING = 16
 """How many streams are read at the same time: when everybody comes back at once, news must still get through."""
 
 
-Then = Callable[[Replay | None], bool]
-"""Takes what came after a position, or None if the broker cannot say so in time; returns whether to go on listening."""
+class Obstacle(NamedTuple):
+    """Why a channel is not opened, as its client is told."""
+
+    code: ErrorCode
+    detail: str
+
+
+NO_ROOM = Obstacle(ErrorCode.LIMIT_EXCEEDED, "the server has as many channels as MAX_CHANNELS allows")
+
+NO_ANSWER = Obstacle(ErrorCode.INTERNAL, NOT_HEARD)
+"""The broker does not hear or read it in time."""
+
+Then = Callable[[Replay | Obstacle], bool]
+"""Takes what came after a position, or why that cannot be said; returns whether to go on listening."""
 
 
 class _Job(NamedTuple):
@@ -54,13 +69,17 @@ class Opening:
         feed: Hears and reads.
         hub: Keeps what is published meanwhile, and knows for whom much waits.
         at_once: How many of one session's may be on their way.
+        max_channels: Channels that all sessions together may listen to, those included that are on their way.
         timeout: In the place of :data:`OPENING_TIMEOUT`.
     """
 
-    def __init__(self, feed: Feed, hub: Hub, *, at_once: int, timeout: float = OPENING_TIMEOUT) -> None:
+    def __init__(
+        self, feed: Feed, hub: Hub, *, at_once: int, max_channels: int, timeout: float = OPENING_TIMEOUT
+    ) -> None:
         self._feed = feed
         self._hub = hub
         self._at_once = at_once
+        self._max_channels = max_channels
         self._timeout = timeout
         self._reading = asyncio.Semaphore(MAX_READING)
         self._tasks: dict[Session, dict[int, tuple[asyncio.Task[None], str]]] = {}
@@ -101,7 +120,6 @@ class Opening:
         return session in self._hub and self._hub.connection(session).is_busy
 
     def _start(self, session: Session, job: _Job) -> None:
-        self._hub.reserve(session, job.channel)
         task = asyncio.create_task(self._open(session, job))
         self._tasks.setdefault(session, {})[job.request] = task, job.channel
         task.add_done_callback(lambda _: self._remove(session, job.request))
@@ -114,11 +132,17 @@ class Opening:
         self.advance(session)
 
     async def _open(self, session: Session, job: _Job) -> None:
-        replay = await self._read(job)
-        if not job.then(replay):
+        if not job.then(await self._replay(session, job)):
             self._hub.unsubscribe(session, job.channel)
 
-    async def _read(self, job: _Job) -> Replay | None:
+    async def _replay(self, session: Session, job: _Job) -> Replay | Obstacle:
+        # Not when the client asked: others have taken what room there was, while it waited for its turn.
+        if not self._hub.has_room_for(job.channel, self._max_channels):
+            return NO_ROOM
+        self._hub.reserve(session, job.channel)
+        return await self._read(job)
+
+    async def _read(self, job: _Job) -> Replay | Obstacle:
         try:
             if not self._feed.is_ready(job.channel):
                 async with asyncio.timeout(self._timeout):
@@ -130,4 +154,4 @@ class Opening:
             pass
         except Exception:
             logger.exception("The feed failed.")
-        return None
+        return NO_ANSWER

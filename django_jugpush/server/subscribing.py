@@ -22,8 +22,7 @@ from django_jugpush.core.recovery import for_client
 from django_jugpush.core.session import Session
 from django_jugpush.exceptions import IdentityMismatch, InvalidChannel, SubscriptionDenied, TokenExpired
 
-from .life import NOT_HEARD
-from .opening import Opening
+from .opening import Obstacle, Opening
 from .refusals import RefusalLog
 from .rights.base import RenderAgain, Rights, RightsUnknown
 from .rights.questions import TooManyQuestions
@@ -33,19 +32,16 @@ __all__ = ["Subscribing"]
 
 logger = logging.getLogger(__name__)
 
-TOO_MANY_CHANNELS = "the server has as many channels as MAX_CHANNELS allows"
-
 
 class Subscribing:
     """
     Answers the requests of all sessions, each at once or much later.
 
     Args:
-        hub: Knows how many channels there are, and how publications look on the wire.
+        hub: Knows how publications look on the wire.
         opening: Hears and reads channels.
         rights: Says what a grant is worth, and asks the project.
         authorize: Says what a token grants.
-        max_channels: Channels that all sessions together may be subscribed to.
         drive: Does what follows for a session from a late answer.
         clock: Seconds since any moment.
     """
@@ -57,7 +53,6 @@ class Subscribing:
         rights: Rights,
         *,
         authorize: Authorize,
-        max_channels: int,
         drive: Drive,
         clock: Callable[[], float],
     ) -> None:
@@ -65,7 +60,6 @@ class Subscribing:
         self._opening = opening
         self._rights = rights
         self._authorize = authorize
-        self._max_channels = max_channels
         self._drive = drive
         self._clock = clock
         self._asking: dict[Session, dict[int, asyncio.Task[None]]] = {}
@@ -135,16 +129,13 @@ class Subscribing:
 
     def _open(self, session: Session, event: SubscribeRequested, grant: Grant) -> None:
         """Have a channel heard and read; what is published meanwhile comes after the answer."""
-        if not self._hub.has_room_for(grant.full_name, self._max_channels):
-            self._refuse_flatly(session, event, ErrorCode.LIMIT_EXCEEDED, TOO_MANY_CHANNELS)
-            return
         grant = self._rights.with_past(session, grant)
         if not session.may_recover(self._clock()):
             event = replace(event, since=None)
         answer = functools.partial(self._answer, session, event, grant)
         self._opening.add(session, event.request, grant.full_name, since=event.since, then=answer)
 
-    def _answer(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay | None) -> bool:
+    def _answer(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay | Obstacle) -> bool:
         """Tell a client, and do what follows; return whether its subscription has started."""
         try:
             has_started = self._settle(session, event, grant, replay)
@@ -156,9 +147,10 @@ class Subscribing:
             return False
         return has_started
 
-    def _settle(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay | None) -> bool:
-        if replay is None:
-            self._refuse_flatly(session, event, ErrorCode.INTERNAL, NOT_HEARD)
+    def _settle(self, session: Session, event: SubscribeRequested, grant: Grant, replay: Replay | Obstacle) -> bool:
+        if isinstance(replay, Obstacle):
+            self._refusals.add(replay.code, event.channel, replay.detail)
+            session.refuse(event.request, *replay)
         elif not self._rights.is_good(grant):
             session.refuse(event.request, ErrorCode.REAUTHORIZE)
         else:
@@ -179,10 +171,6 @@ class Subscribing:
             spread=self._hub.gap_spread(),
             token=None if replay.more else self._rights.resume_token(grant),
         )
-
-    def _refuse_flatly(self, session: Session, event: SubscribeRequested, code: ErrorCode, detail: str) -> None:
-        self._refusals.add(code, event.channel, detail)
-        session.refuse(event.request, code, detail)
 
 
 def _explain(error: Exception) -> tuple[ErrorCode, str]:

@@ -192,12 +192,35 @@ def test_slow_reader_may_be_sent_away_by_what_was_kept(served):
         wait_until(lambda: not served.push.hub.channels())
 
 
+def test_channels_are_limited_however_many_wait_for_their_turn():
+    """Those for which there is no room left then are told, and may ask again when there is."""
+    served = Served(feed=SlowFeed(), max_channels=10)
+    served.start()
+    try:
+        with served.peer() as peer:
+            for number in range(30):
+                peer.send(type="subscribe", id=number + 1, channel=f"open:{number}")
+            assert alive(peer)
+            for number in range(30):
+                hear(served, f"open:{number}")
+            answers = [peer.receive() for _ in range(30)]
+            assert [answer["id"] for answer in answers if answer["type"] == "subscribed"] == [*range(1, 11)]
+            assert [answer["code"] for answer in answers if answer["type"] == "error"] == [106] * 20
+            assert len(served.push.hub.channels()) == len(served.feed.channels) == 10
+            peer.send(type="unsubscribe", id=100, channel="open:0")
+            assert peer.receive()["type"] == "unsubscribed"
+            assert peer.subscribe("open:29")["type"] == "subscribed"
+            wait_until(lambda: len(served.push._opening) == 0)
+    finally:
+        served.stop()
+
+
 def test_subscription_that_is_withdrawn_before_its_turn_never_has_one():
     """The others of its client go on."""
 
     async def main():
         feed, answered = SlowFeed(), []
-        opening = Opening(feed, hub := Hub(feed), at_once=1)
+        opening = Opening(feed, hub := Hub(feed), at_once=1, max_channels=3)
         for request, channel in enumerate("abc"):
             then = functools.partial(lambda channel, replay: answered.append(channel), channel)
             opening.add("session", request, channel, since=None, then=then)
