@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -23,12 +24,12 @@ class Part(Protocol):
         """Begin to work. What was started before works already."""
 
     async def stop(self) -> None:
-        """Cease to work. What was started later has ceased to."""
+        """Cease to work, also if the start has failed. What was started later has ceased to."""
 
 
 class Life:
     """
-    Starts the parts of a server in their order, once, and stops them in the reverse.
+    Starts the parts of a server in their order, once, and stops them in the reverse; so it does if one cannot start.
 
     It belongs to the event loop on which it starts.
 
@@ -46,7 +47,9 @@ class Life:
         self._parts = parts
         self._feed = feed
         self.claim = claim
-        self._starting = asyncio.Lock()
+        self._changing = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
+        self._begun = contextlib.AsyncExitStack()
 
     @property
     def is_connected(self) -> bool:
@@ -70,19 +73,37 @@ class Life:
         return None if self.is_started else DisconnectCode.NOT_THE_SERVER
 
     async def start(self) -> None:
-        """Begin, unless that has happened, or another process has the claim to do so."""
-        async with self._starting:
-            if not self.is_started and (self.claim is None or await self.claim.take()):
-                for part in self._parts:
-                    await part.start()
-                self.is_started = True
+        """
+        Begin, unless that has happened, or another process has the claim to do so.
+
+        What a part raises is raised to all who wait for it; nothing has begun then, and the next one may try again.
+        """
+        if self.is_started:
+            return
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start(), name="jugpush-start")
+        await asyncio.shield(self._starting)  # it is not only for whoever came first, who may go again
 
     async def stop(self) -> None:
         """Cease, unless that has happened."""
-        async with self._starting:
-            if self.is_started:
-                self.is_started = False
-                for part in reversed(self._parts):
-                    await part.stop()
-                if self.claim:
-                    await self.claim.give_up()
+        async with self._changing:
+            self.is_started = False
+            await self._begun.aclose()
+
+    async def _start(self) -> None:
+        async with self._changing, contextlib.AsyncExitStack() as begun:
+            if not await self._take_claim(begun):
+                return
+            for part in self._parts:
+                begun.push_async_callback(part.stop)
+                await part.start()
+            self._begun = begun.pop_all()
+            self.is_started = True
+
+    async def _take_claim(self, begun: contextlib.AsyncExitStack) -> bool:
+        if self.claim is None:
+            return True
+        is_ours = await self.claim.take()
+        if is_ours:
+            begun.push_async_callback(self.claim.give_up)
+        return is_ours
