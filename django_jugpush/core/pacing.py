@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 
 from .publication import Publication
 
 __all__ = ["Pacing"]
-
-
-@dataclass(slots=True)
-class _Pause:
-    """After a publication of a channel."""
-
-    newest: Publication | None = None
 
 
 class Pacing:
@@ -28,7 +20,7 @@ class Pacing:
     """
 
     def __init__(self) -> None:
-        self._pauses: dict[str, _Pause] = {}
+        self._pauses: dict[str, Publication | None] = {}  # what waits for their end
         self._ends: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
@@ -42,13 +34,16 @@ class Pacing:
 
     def offer(self, publication: Publication, *, now: float) -> list[Publication]:
         """Take what is published; return what goes out at once."""
-        pause = self._pauses.get(publication.full_name)
+        channel = publication.full_name
         if not publication.is_paced:
-            return [*self._take(pause), publication]  # in order
-        if pause is None:
+            if newest := self._pauses.get(channel):
+                self._pauses[channel] = None
+                return [newest, publication]  # in order
+            return [publication]
+        if channel not in self._pauses:
             self._begin(publication, now)
             return [publication]
-        pause.newest = publication
+        self._pauses[channel] = publication
         return []
 
     def tick(self, now: float) -> list[Publication]:
@@ -56,19 +51,12 @@ class Pacing:
         publications = []
         while self._ends and self._ends[0][0] <= now:
             _, channel = heapq.heappop(self._ends)
-            pause = self._pauses.pop(channel)
-            for publication in self._take(pause):
-                publications.append(publication)
-                self._begin(publication, now)
+            if newest := self._pauses.pop(channel):
+                publications.append(newest)
+                self._begin(newest, now)
         return publications
 
     def _begin(self, publication: Publication, now: float) -> None:
         assert publication.max_rate
-        self._pauses[publication.full_name] = _Pause()
+        self._pauses[publication.full_name] = None
         heapq.heappush(self._ends, (now + 1 / publication.max_rate, publication.full_name))
-
-    def _take(self, pause: _Pause | None) -> list[Publication]:
-        if pause is None or pause.newest is None:
-            return []
-        newest, pause.newest = pause.newest, None
-        return [newest]
