@@ -30,7 +30,7 @@ class Connections:
 
     A door makes a :class:`~django_jugpush.core.hub.Connection` for each of its clients and calls, in this order,
     :meth:`connect` once, :meth:`receive` for each message, and :meth:`connection_lost` once, whoever ended it; between
-    these, :meth:`no_longer_busy` and :meth:`disconnect`. Answers and publications come back through the connection.
+    these, :meth:`advance` and :meth:`disconnect`. Answers and publications come back through the connection.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Connections:
         """Take what a client sent."""
         self._driver.receive(self._sessions[connection], data, now=self._clock())
 
-    def no_longer_busy(self, connection: Connection) -> None:
-        """Take note that a client has taken most of what was queued for it."""
+    def advance(self, connection: Connection) -> None:
+        """Go on with what waited until a client had taken most of what was queued for it."""
         if session := self._sessions.get(connection):
-            self._driver.go_on(session)
+            self._driver.advance(session)
 
     def disconnect(self, connection: Connection, code: DisconnectCode, *, spread: int | None = None) -> None:
         """Send a client away; it comes back within ``spread`` milliseconds."""

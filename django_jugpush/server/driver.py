@@ -54,9 +54,9 @@ class Driver:
         self._counts.commands[session.receive_data(data, now=now)] += 1
         self.drive(session)
 
-    def go_on(self, session: Session) -> None:
+    def advance(self, session: Session) -> None:
         """Do what was not done while much waited for a session's client."""
-        self._subscribing.go_on(session)
+        self._subscribing.advance(session)
 
     def drive(self, session: Session) -> None:
         """Do what follows for a session, until nothing follows any more."""

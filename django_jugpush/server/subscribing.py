@@ -87,7 +87,7 @@ class Subscribing:
         self._stop_asking(session)
         self._opening.cancel(session)
 
-    def go_on(self, session: Session) -> None:
+    def advance(self, session: Session) -> None:
         """Open more channels of a session, if they waited until its client had taken what was queued for it."""
         self._opening.advance(session)
 

@@ -150,7 +150,7 @@ class WebSocketDoor:
         connection = WebSocketConnection(
             max_pending=self._max_pending,
             on_overflow=lambda: self._connections.disconnect(connection, DisconnectCode.SLOW),
-            on_drain=lambda: self._connections.no_longer_busy(connection),
+            on_drain=lambda: self._connections.advance(connection),
         )
         try:
             # Clients that are refused are accepted first: of a refused handshake a browser shows scripts nothing, and
