@@ -52,9 +52,11 @@ class Connections:
         """Begin a session for a client whose request is ``scope``; the first one starts the server."""
         if not self._life.is_draining:
             await self._life.start()
-        session = self._sessions[connection] = self._handshake.make_session(scope)
+        session, protocol = self._handshake.make_session(scope)
+        self._sessions[connection] = session
         self._hub.join(session, connection)
-        self._handshake.greet(session, scope, place=self._hub.place(session), refusal=self._life.refusal)
+        place, refusal = self._hub.place(session), self._life.refusal
+        self._handshake.greet(session, scope, protocol=protocol, place=place, refusal=refusal)
         self._driver.drive(session)
 
     def receive(self, connection: Connection, data: bytes | str) -> None:

@@ -40,10 +40,14 @@ class Handshake:
         self._clock = clock
         self._refusals = RefusalLog(logger, clock)
 
-    def make_session(self, scope: Scope) -> Session:
-        """Return a session for a client whose request is ``scope``; :meth:`greet` it next."""
-        client = _query(scope).get("client", "")
-        return Session(
+    def make_session(self, scope: Scope) -> tuple[Session, str]:
+        """
+        Return a session for a client whose request is ``scope``, and the protocol that it asks for; :meth:`greet` it
+        next.
+        """
+        query = _query(scope)
+        client = query.get("client", "")
+        session = Session(
             client=client if is_client_id(client) else make_client_id(),
             max_message_size=self._config.max_message_size,
             max_subscriptions=self._config.max_subscriptions,
@@ -51,8 +55,11 @@ class Handshake:
             explain=self._config.explain,
             public_events=self._config.public_events,
         )
+        return session, query.get("protocol", "")
 
-    def greet(self, session: Session, scope: Scope, *, place: float, refusal: DisconnectCode | None) -> None:
+    def greet(
+        self, session: Session, scope: Scope, *, protocol: str, place: float, refusal: DisconnectCode | None
+    ) -> None:
         """
         Greet a client, or send it away: because of ``refusal``, or of what its request is.
 
@@ -65,7 +72,7 @@ class Handshake:
         elif not self._is_origin_allowed(scope):
             session.disconnect(DisconnectCode.ORIGIN_DENIED)
         else:
-            session.connect(_query(scope).get("protocol", ""), now=self._clock(), place=place)
+            session.connect(protocol, now=self._clock(), place=place)
         if session.code is not None:
             self._counts.refused[session.code] += 1
 

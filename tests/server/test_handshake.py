@@ -30,8 +30,8 @@ def begin(query=b"protocol=1", *, headers=(), scheme="wss", origins=None, refusa
     config = ServerConfig(ping_interval=5)
     handshake = Handshake(config, counts, origin_allowed=origins or Origins(), clock=lambda: 100.0)
     scope = {"type": "any transport", "query_string": query, "headers": headers, "scheme": scheme}
-    session = handshake.make_session(scope)
-    handshake.greet(session, scope, place=0.25, refusal=refusal)
+    session, protocol = handshake.make_session(scope)
+    handshake.greet(session, scope, protocol=protocol, place=0.25, refusal=refusal)
     assert counts.refused == ({session.code: 1} if session.code else {})
     (word,) = session.data_to_send()
     return session, word
