@@ -140,6 +140,6 @@ class Feed(abc.ABC):
         """
         return Replay(is_complete=since is None or since.is_moment, position=None)
 
-    def is_ready(self, channel: str) -> bool:
-        """Tell whether :meth:`ready` would return at once. A feed that cannot say so says no, which costs a task."""
-        return False
+    def is_ready(self, channel: str) -> bool | None:
+        """Tell whether :meth:`ready` would return at once. A feed that cannot say so says None, which costs a task."""
+        return None

@@ -91,9 +91,8 @@ class ControlFollower:
         return False
 
     def _is_heard(self) -> bool:
-        if type(self._feed).is_ready is Feed.is_ready:  # it cannot say so of a single channel
-            return self._feed.is_connected
-        return self._feed.is_ready(self._channel)
+        is_ready = self._feed.is_ready(self._channel)
+        return self._feed.is_connected if is_ready is None else is_ready
 
     # The past
 
@@ -122,6 +121,9 @@ class ControlFollower:
         more = True
         while more:
             replay = await self._feed.read(self._channel, since)
+            # What was published after the search began was heard, whatever the stream has of it.
+            if not replay.is_complete and begins < now:
+                raise BrokerUnavailable("Messages about logins and rights were dropped while they were read.")
             self._take(replay.publications)
             since, more = replay.position, replay.more
 
