@@ -367,3 +367,17 @@ async def test_renewal_leaves_another_epoch_alone(own_redis, caplog):
         await one.feed._reader.renew("tests:news", position)
         assert own_redis.client().hget(META, "epoch") == epoch != position.epoch
         assert await one.take(1) == ["gap"]
+
+
+@asynchronous
+async def test_moment_from_before_all_that_is_known_of_quiet_channels_is_not_recovered(own_redis):
+    """A stream of before may have expired, name and all: without a trace, or with another one in its place."""
+    client = own_redis.client()
+    day, at = 86_400_000, now(client)
+    client.hset("tests:0:memory", mapping={"since": at - 40 * day, "beat": at, "back": 0, "run": ""})
+    async with ear(own_redis.url) as one:
+        await one.listen("news")
+        for _ in ("none", "another"):
+            for days, is_known in ((29, True), (30, False), (31, False), (39, False)):
+                assert (await one.read("news", Position.moment(at - days * day))).is_complete is is_known, days
+            Publisher(own_redis.url)(1)

@@ -34,6 +34,9 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+KNOWN_MS = 30 * 24 * 3600 * 1000
+"""Milliseconds after its newest publication for which it is known at least that a stream was there: see publish.lua."""
+
 Argument = str | bytes | int
 
 _decoder = msgspec.json.Decoder(Publication)
@@ -115,7 +118,7 @@ def parse_answer(answer: Sequence[Any], channel: str, since: Position | None, me
     publications = [publication for publication in page if publication]
     is_complete = (
         state == b"whole"
-        and (since is None or memory.covers(since))
+        and (since is None or (memory.covers(since) and not _may_have_expired(since, int(now))))
         # What is no publication may have been one.
         and len(publications) == len(page)
     )
@@ -151,6 +154,11 @@ def decode(data: bytes, full_name: str, position: Position) -> Publication | Non
         logger.warning("Redis brought a publication by the wrong channel, that of %r.", full_name[:100])
         return None
     return publication.at(position)
+
+
+def _may_have_expired(since: Position, now: int) -> bool:
+    """Tell whether a stream that ended after a moment may be gone with its name."""
+    return since.is_moment and since.ms <= now - KNOWN_MS
 
 
 def _pairs(items: Sequence[bytes]) -> zip[tuple[bytes, bytes]]:
