@@ -29,6 +29,9 @@ __all__ = [
     "read_history",
 ]
 
+MAX_HISTORY_SECONDS = 30 * 24 * 3600
+"""Seconds for which Redis knows at least that a channel had a publication."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -308,9 +311,13 @@ def read_history(value: object) -> tuple[int, float]:
     """
     if isinstance(value, (tuple, list)) and len(value) == 2:
         length, seconds = value
-        if isinstance(length, int) and not isinstance(length, bool) and 0 <= length <= 100_000:
-            return length, _seconds(seconds)
-    raise ValueError("a pair: how many publications, 0 to 100000, and for how many seconds")
+        is_length = isinstance(length, int) and not isinstance(length, bool) and 0 <= length <= 100_000
+        if is_length and (kept := _seconds(seconds)) <= MAX_HISTORY_SECONDS:
+            return length, kept
+    raise ValueError(
+        "a pair: how many publications, 0 to 100000, and for how many seconds, more than 0 and at most "
+        f"{MAX_HISTORY_SECONDS} (30 days)"
+    )
 
 
 def _seconds(value: object) -> float:

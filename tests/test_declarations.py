@@ -280,9 +280,8 @@ class TestOptions:
         "option",
         [{"last": None}, {"last": 1}, {"last": "yes"}]
         + [{"max_rate": rate} for rate in (0, -1, True, "2", float("inf"), float("nan"))]
-        + [
-            {"history": kept} for kept in (100, (100,), ("100", 5), (-1, 5), (1.5, 5), (100, 0), (100, None), (True, 5))
-        ],
+        + [{"history": kept} for kept in (100, (100,), ("100", 5), (-1, 5), (1.5, 5), (100, 0), (100, None), (True, 5))]
+        + [{"history": (100, 2_592_001)}],
     )
     def test_option_that_cannot_be_meant_is_refused(self, option):
         """When the project starts, with the channel and what it must be."""
