@@ -27,6 +27,9 @@ PAGE_LENGTH = 100
 PAGE_BYTES = 64 * 1024
 """… and how many bytes of their data, unless already the first has more. A slow link gets it within a heartbeat."""
 
+LARGEST_PART = 4
+"""One channel takes at most this part of the memory for all: otherwise what is busiest would crowd out all others."""
+
 _ENTRY_BYTES = 400
 """What a publication takes beside its data, about."""
 
@@ -106,6 +109,11 @@ class _Stream:
         if now - self.position.ms >= self.seconds * 1000:
             self._shorten(0)
 
+    def fit(self, max_bytes: int) -> None:
+        """Drop the oldest entries until the rest takes no more than so much; what is kept as last stays."""
+        while self.entries and self.bytes > max_bytes:
+            self._drop_oldest()
+
     def has(self, id: str) -> bool:
         return id == self.newest or any(entry.id == id for entry in self.entries)
 
@@ -128,9 +136,12 @@ class _Stream:
 
     def _shorten(self, length: int) -> None:
         while len(self.entries) > length:
-            oldest = self.entries.popleft()
-            self.bytes -= _size(oldest)
-            self.before = oldest.position or self.before
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        oldest = self.entries.popleft()
+        self.bytes -= _size(oldest)
+        self.before = oldest.position or self.before
 
     def _keep_last(self, added: Publication) -> None:
         if self.last:
@@ -147,7 +158,7 @@ class Streams:
     Args:
         now: When this memory begins: milliseconds since 1970.
         default: How many publications of a channel are kept, and how many seconds after the newest.
-        max_bytes: What all channels together may take, about.
+        max_bytes: What all channels together may take, about; one alone the :data:`LARGEST_PART` of it.
         make_epoch: Names a stream that begins.
     """
 
@@ -181,6 +192,7 @@ class Streams:
         before = stream.bytes
         stream.expire(now)
         added = stream.add(publication, now, publication.history or self._default)
+        stream.fit(self._max_bytes // LARGEST_PART)
         self.bytes += stream.bytes - before
         self._evict()
         return added
@@ -216,7 +228,7 @@ class Streams:
         return with_last(replay, since, stream.last)
 
     def _evict(self) -> None:
-        while self.bytes > self._max_bytes and len(self._streams) > 1:
+        while self.bytes > self._max_bytes:
             _, stream = self._streams.popitem(last=False)
             self.bytes -= stream.bytes
             # Of a channel without a stream nobody can tell whether it ever had one.

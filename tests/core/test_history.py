@@ -43,7 +43,7 @@ def pasts(draw):
     streams = Streams(
         now=START,
         default=(draw(st.integers(0, 5)), draw(st.sampled_from([0.0, 0.02, 10.0]))),
-        max_bytes=draw(st.sampled_from([2_000, 5_000, 10**6])),
+        max_bytes=draw(st.sampled_from([1_500, 5_000, 20_000, 10**6])),
         make_epoch=map("e{}".format, itertools.count()).__next__,
     )
     past, now, names = {"tests:a": [], "tests:b": [], "tests:c": []}, START, itertools.count()
@@ -146,28 +146,53 @@ def test_memory_is_bounded(made):
     for stream in streams._streams.values():
         kept = [*stream.entries, *([stream.last] if stream.last else [])]
         assert stream.bytes == history._ENTRY_BYTES + sum(len(bytes(one.data)) + history._ENTRY_BYTES for one in kept)
-    assert streams.bytes <= streams._max_bytes or len(streams) == 1
+        assert not stream.entries or stream.bytes <= streams._max_bytes // history.LARGEST_PART
+    assert streams.bytes <= streams._max_bytes
 
 
 def test_channel_that_was_crowded_out_is_not_recovered():
     """Not from a moment at which it may have had something either."""
-    streams = Streams(now=START, max_bytes=3000)
+    streams = Streams(now=START, max_bytes=4 * 1000)
     first = streams.add(publication(1), now=START + 5).position
-    big = streams.add(publication(2, "other", b'"%s"' % (b"x" * 3000)), now=START + 9)
-    assert len(streams) == 1
+    others = [streams.add(publication(2, f"other{number}"), now=START + 9) for number in range(4)]
+    assert len(streams) == 4
     assert not streams.read("tests:news", first, now=START + 10).is_complete
     assert not streams.read("tests:news", Position.moment(START + 5), now=START + 10).is_complete
     assert streams.read("tests:news", Position.moment(START + 6), now=START + 10).is_complete
-    assert streams.read("tests:other", big.position, now=START + 10).is_complete
+    for other in others:
+        assert streams.read(other.full_name, other.position, now=START + 10).is_complete
+
+
+def test_busiest_channel_crowds_out_its_own_past():
+    """And not that of others; what is left of its own is told as it is."""
+    streams = Streams(now=START, max_bytes=4 * 2000)
+    quiet = streams.add(publication(0, "quiet"), now=START).position
+    positions = [streams.add(publication(number), now=START + number).position for number in range(1, 90)]
+    for since in (None, Position.moment(START)):
+        assert streams.read("tests:quiet", since, now=START + 99).is_complete
+    assert streams.read("tests:quiet", quiet, now=START + 99).is_complete
+    assert numbers(streams.read("tests:news", positions[-4], now=START + 99)) == [87, 88, 89]
+    assert numbers(streams.read("tests:news", Position.moment(START + 87), now=START + 99)) == [87, 88, 89]
+    assert not streams.read("tests:news", positions[-5], now=START + 99).is_complete
+    assert not streams.read("tests:news", Position.moment(START + 86), now=START + 99).is_complete
+    assert streams.bytes <= 4 * 2000
+
+
+def test_publication_that_is_larger_than_all_memory_is_not_kept():
+    """Not as the newest either; nobody is told that nothing came."""
+    streams = Streams(now=START, max_bytes=2000)
+    streams.add(publication(1, data=b'"%s"' % (b"x" * 3000), last=True), now=START + 5)
+    assert streams.bytes == len(streams) == 0
+    assert not streams.read("tests:news", Position.moment(START + 5), now=START + 6).is_complete
 
 
 def test_who_listens_again_uses_a_channel_as_who_publishes_does():
-    streams = Streams(now=START, max_bytes=2200)
-    for name in ("news", "other"):
-        streams.add(publication(1, name, b'"%s"' % (b"x" * 200)), now=START)
+    streams = Streams(now=START, max_bytes=4 * 1000)
+    for name in ("news", "a", "b", "c"):
+        streams.add(publication(1, name, b'"%s"' % (b"x" * 190)), now=START)
     streams.read("tests:news", None, now=START)
-    streams.add(publication(2, "big", b'"%s"' % (b"x" * 300)), now=START)
-    assert list(streams._streams) == ["tests:news", "tests:big"]
+    streams.add(publication(2, "d", b'"%s"' % (b"x" * 190)), now=START)
+    assert list(streams._streams) == ["tests:b", "tests:c", "tests:news", "tests:d"]
 
 
 def test_millisecond_of_which_the_first_part_is_forgotten_is_not_whole():
