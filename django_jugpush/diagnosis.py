@@ -33,6 +33,7 @@ from .access.origins import origin_allowed
 from .access.tokens import make_subscription_token
 from .brokers import is_redis, make_feed
 from .brokers.base import Broker, Feed
+from .brokers.redis.eviction import NO_EVICTION, eviction_policy
 from .conf import get_config, get_namespace
 from .core.codes import DisconnectCode, ErrorCode
 from .core.publication import Publication
@@ -90,6 +91,8 @@ def diagnose(*, site: str | None = None) -> Iterator[Finding]:
         return
     broker = check_broker()
     yield broker
+    if is_redis(get_config().BROKER) and broker.outcome is not Outcome.FAILED:
+        yield check_memory()
     yield check_server()
     site = site or guess_site()
     if site is None:
@@ -135,6 +138,28 @@ def check_broker() -> Finding:
         return _failed("Broker", *trouble.args)
     taker = "A push server" if config.BROKER is None else "The broker"
     return Finding(step="Broker", outcome=Outcome.GOOD, text=f"{taker} takes publications.")
+
+
+def check_memory() -> Finding:
+    """See that Redis forgets nothing without a trace when it is full."""
+    try:
+        policy = eviction_policy((get_config().BROKER or "").removeprefix("juggernaut+"))
+    except BrokerError as error:
+        return Finding(
+            step="Memory",
+            outcome=Outcome.SKIPPED,
+            text=f"It is not known whether Redis throws anything away when it is full. {_sentence(error)}",
+            remedy=f"See that its `maxmemory-policy` is {NO_EVICTION}; or give the account the right to `info`.",
+        )
+    if policy != NO_EVICTION:
+        return Finding(
+            step="Memory",
+            outcome=Outcome.ADVICE,
+            text=f"When Redis is full it throws keys away ({policy}), also those that say that a page missed "
+            "something: it may not be told.",
+            remedy=f"Set `maxmemory-policy {NO_EVICTION}`; a cache that needs another policy needs another Redis.",
+        )
+    return Finding(step="Memory", outcome=Outcome.GOOD, text="Redis throws nothing away when it is full.")
 
 
 def check_server() -> Finding:

@@ -72,6 +72,41 @@ def saying(*messages):
 
 
 @pytest.mark.parametrize(
+    ("limit", "policy", "outcome"),
+    [
+        ("0", "allkeys-lru", Outcome.GOOD),
+        ("100mb", "noeviction", Outcome.GOOD),
+        ("100mb", "allkeys-lru", Outcome.ADVICE),
+        ("100mb", "volatile-ttl", Outcome.ADVICE),
+    ],
+)
+def test_a_redis_that_throws_away_what_it_should_keep(own_redis, settings, capsys, limit, policy, outcome):
+    """Without a limit it does not, whatever its policy."""
+    settings.ALLOWED_HOSTS, settings.JUGPUSH = ["*"], {"BROKER": own_redis.url}
+    client = own_redis.client()
+    client.config_set("maxmemory", limit)
+    client.config_set("maxmemory-policy", policy)
+    [finding] = [finding for finding in diagnosis.diagnose() if finding.step == "Memory"]
+    assert finding.outcome is outcome
+    assert (policy in finding.text, "noeviction" in finding.remedy) == ((outcome is Outcome.ADVICE),) * 2
+
+
+@pytest.mark.parametrize(
+    ("rights", "outcome"), [("+@all -config", Outcome.ADVICE), ("+@all -info -config", Outcome.SKIPPED)]
+)
+def test_a_redis_that_does_not_tell_everybody_of_its_memory(own_redis, settings, rights, outcome):
+    """The right to read its configuration is not needed."""
+    client = own_redis.client()
+    client.config_set("maxmemory", "100mb")
+    client.config_set("maxmemory-policy", "allkeys-lfu")
+    client.execute_command("ACL", "SETUSER", "shop", "on", ">secret-word", "~*", "&*", *rights.split())
+    settings.JUGPUSH = {"BROKER": own_redis.url.replace("//", "//shop:secret-word@")}
+    finding = diagnosis.check_memory()
+    assert finding.outcome is outcome and "noeviction" in finding.remedy
+    assert "secret-word" not in finding.text
+
+
+@pytest.mark.parametrize(
     ("status", "words"),
     [
         (200, "answers with status 200"),

@@ -32,7 +32,7 @@ def test_a_healthy_site(doctor):
     code, said = doctor()
     assert code == 0, said
     assert [line.split(":")[0] for line in said.splitlines()] == [
-        f"✓ {step}" for step in ("Settings", "Broker", "Server", "Connection", "Origins", "Round trip")
+        f"✓ {step}" for step in ("Settings", "Broker", "Memory", "Server", "Connection", "Origins", "Round trip")
     ]
 
 
