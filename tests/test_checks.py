@@ -39,7 +39,7 @@ def test_all_is_well():
     assert messages() == []
 
 
-@pytest.mark.django_db  # Django's own ask it what it can do
+@pytest.mark.django_db(databases="__all__")  # Django's own ask it what it can do
 @pytest.mark.parametrize("tags", [None, ["jugpush"]])
 def test_the_checks_run_with_djangos_own(settings, tags):
     """And alone, by their tag."""
