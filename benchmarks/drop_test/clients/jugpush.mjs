@@ -1,5 +1,6 @@
 import { Connection, webSocketUrl } from "../../../client/src/connection.js";
 import { Subscriptions } from "../../../client/src/subscriptions.js";
+import { Tokens } from "../../../client/src/tokens.js";
 import { openSocket } from "./sockets.mjs";
 
 /** The browser's client, without a page around it. */
@@ -19,7 +20,7 @@ export class Client {
       retrying() {},
       failed() {},
     });
-    const subscriptions = new Subscriptions(this.#connection, () => {});
+    const subscriptions = new Subscriptions(this.#connection, new Tokens(), () => {});
     subscriptions.add("news", (kind, detail) => {
       if (kind === "subscribed") counted.subscribed(detail.recovered);
       else if (kind === "unsubscribed") counted.gone();
