@@ -12,7 +12,8 @@ from django_jugpush.brokers.dummy import DummyBroker
 from django_jugpush.brokers.local import LocalBroker, LocalFeed
 from django_jugpush.brokers.redis import RedisBroker, RedisFeed
 from django_jugpush.server.publish import PublishEndpoint
-from tests.contracts.brokers import NAMESPACE, PATIENCE, BrokerContract, Bus, HearingContract, HistoryContract
+from tests.contracts.brokers import NAMESPACE, PATIENCE, BrokerContract, Bus, HearingContract
+from tests.contracts.history import HistoryContract
 
 KEY = b"k" * 32
 
