@@ -55,7 +55,7 @@ local epochs, offsets, times, before, is_here_until = {}, {}, {}, {}, {}
 for channel = 1, channels do
   local meta, stream = KEYS[2 * channel - 1], KEYS[2 * channel]
   local at = header(channel)
-  local length, count, newest, is_kept = ARGV[at + 1], ARGV[at + 3], item(ARGV[at + 4]), ARGV[at + 5] == '1'
+  local length, count, newest, is_kept = ARGV[at + 1], tonumber(ARGV[at + 3]), item(ARGV[at + 4]), ARGV[at + 5] == '1'
   local id, payload = ARGV[newest + 1], ARGV[newest + 2]
 
   local known = redis.call('HMGET', meta, 'epoch', 'last', 'kept_at')
